@@ -200,7 +200,9 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
     daemon = _ask(Path(Store().run_dir))
     status = daemon.status
     names = {} if status is None else dict(status.get("names", {}))
+    meant: Sequence[str] = args.names
     if status is not None:
+        meant = _on_buses(status, args.names)
         known = _known(status)
         for name in args.names:
             if name not in known:
@@ -208,13 +210,13 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
                 return 2
     if args.names and not args.check:
         wanted = WIRES.union(LANES)
-    steps = steps_without_site(args.config, status, daemon.silent, args.names, ROOT)
+    steps = steps_without_site(args.config, status, daemon.silent, meant, ROOT)
     examination = Examination([step for step in steps if wanted & {*step.checks}])
     examination.start()
     why = examination.wait(lambda: progress(examination.progress))
     progress("")
     issues = () if status is None else status.get("issues", ())
-    told = issue_results(one for one in issues if _is_meant(one, args.names))
+    told = issue_results(one for one in issues if _is_meant(one, meant))
     own = [*told, *without_contradictions(told, examination.results())]
     report = DoctorReport(
         results=[each for each in own if each.check in wanted],
@@ -226,6 +228,13 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
         names=names,
     )
     return _tell(args, report, daemon)
+
+
+def _on_buses(status: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """These, and all that is on those of them that are buses."""
+    kinds = ("devices", "lanes", "bays", "signals", "contacts")
+    things = (each for kind in kinds for each in status.get(kind, {}).items())
+    return [*names, *(name for name, thing in things if thing.get("bus") in names)]
 
 
 def _known(status: Mapping[str, Any]) -> list[str]:

@@ -71,6 +71,9 @@ def test_one_device_can_be_asked_for_and_a_wrong_name_is_said_to_be_one(
     assert (said.code, "hut" in said.out) == (1, False)
     lane = kerbstone("doctor", "north_1", "--config", tmp_path / "site.toml")
     assert "fault    lane_verdict north_1 lead stuck_on" in lane.out
+    bus = kerbstone("doctor", "loops", "--config", tmp_path / "site.toml")
+    assert "fault    lane_verdict north_1 lead stuck_on" in bus.out, "it is on this bus"
+    assert "hut" not in bus.out
     wrong = kerbstone("doctor", "shpo", "--config", tmp_path / "site.toml")
     assert wrong.code == 2
     assert "there are air, meters, loops, hut, shop, north_1" in wrong.err
