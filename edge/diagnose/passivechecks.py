@@ -108,11 +108,8 @@ def check_beside_daemon(bus: Bus) -> list[Finding]:
 def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
     for one in condition_findings(status.get("health", {})):
         exam.add(name, one, "device_reports")
-    if status.get("state", "ok") != "ok":
-        state = str(status["state"])
-        reason = Reason(state) if state in {*Reason} else None
-        text = str(status.get("text") or f"it is {state}")
-        exam.failed[name] = Failure(text, reason)
+    if (failure := told_failure(status)) is not None:
+        exam.failed[name] = failure
     elif status.get("reads", 0):
         exam.answers.add(name)
         exam.paced.add(name)
@@ -122,6 +119,15 @@ def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
                                f" readings left out, {status['reads']} made",
                                "read this device, or others on the bus, less often"),
                  "device_pace")  # fmt: skip
+
+
+def told_failure(status: Mapping[str, Any]) -> Failure | None:
+    """Why a device does not answer, by what the daemon says of it; None: it does."""
+    state = str(status.get("state", "ok"))
+    if state == "ok":
+        return None
+    reason = Reason(state) if state in {*Reason} else None
+    return Failure(str(status.get("text") or f"it is {state}"), reason)
 
 
 def _lines(exam: Exam, chip: str, problems: Mapping[str, str]) -> None:
