@@ -30,16 +30,17 @@ from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
 from edge.diagnose.exam import Exam
 from edge.diagnose.examination import Examination
-from edge.diagnose.hungdisk import DISK_S, ask_disk
 from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.passivechecks import HeldValues, fill_from_status
+from edge.diagnose.timelimit import within
 from edge.diagnose.wholeway import WholeWay, make_steps
 from edge.diagnose.withoutsite import steps_without_site
 from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
 from edge.health.openissues import whose_issue
+from edge.outbox import GLANCE_S
 from edge.terminal import echo, echo_json, progress
 
 WIRES: Final = frozenset[CheckId]([*checks_of("wires"), "bus_rights"])
@@ -135,9 +136,10 @@ def _barred(args: argparse.Namespace, site: Site) -> str:
     try:
         # by one that is starting, too
         asked = _ask(Path(site.store.run_dir))
-        there = asked != AskedDaemon(None) or ask_disk(lambda: is_held(site), DISK_S)
+        there = asked != AskedDaemon(None) or within(GLANCE_S, lambda: is_held(site))
     except TimeoutError as error:
-        return f"whether a gateway runs is not known: {site.store.dir}: {error}"
+        hangs = f"{site.store.dir}: {error}: the disk is slow or hangs"
+        return f"whether a gateway runs is not known: {hangs}"
     except OSError:
         there = True  # it cannot be seen
     if there:

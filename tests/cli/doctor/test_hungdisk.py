@@ -39,7 +39,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(os, name, hanging(getattr(os, name)))
     monkeypatch.setattr(inspector, "INSPECTOR_CODE", "import time; time.sleep(60)")
     for place in (
-        "diagnose.wholeway.DISK_S", "cli.doctor.DISK_S", "diagnose.outboxchecks.GLANCE_S",
+        "diagnose.wholeway.GLANCE_S", "cli.doctor.GLANCE_S", "diagnose.outboxchecks.GLANCE_S",
         "cli.status.GLANCE_S",
     ):  # fmt: skip
         monkeypatch.setattr(f"edge.{place}", WITHIN_S)
