@@ -23,13 +23,14 @@ from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
+from edge.core.humanize import without_errno
 from edge.diagnose.brokersteps import ELSEWHERE, RUNNING, is_held, is_this_box
 from edge.diagnose.checks import CHECKS, GROUPS, CheckId, checks_of, pick_checks
 from edge.diagnose.daemonuser import installed_user, running_user
 from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
 from edge.diagnose.exam import Exam
-from edge.diagnose.examination import Examination
+from edge.diagnose.examination import Examination, closed_text
 from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
@@ -140,8 +141,10 @@ def _barred(args: argparse.Namespace, site: Site) -> str:
     except TimeoutError as error:
         hangs = f"{site.store.dir}: {error}: the disk is slow or hangs"
         return f"whether a gateway runs is not known: {hangs}"
-    except OSError:
-        there = True  # it cannot be seen
+    except PermissionError as error:
+        return f"whether a gateway runs is not known: {closed_text(error)}"
+    except OSError as error:
+        return f"whether a gateway runs is not known: {without_errno(str(error))}"
     if there:
         return RUNNING
     usual = Path(Store().run_dir)
