@@ -18,7 +18,7 @@ from edge.control.protocol import NoAnswerError, VerbError, ask_daemon
 from edge.core import BusError
 from edge.core.remedies import TEMPORARY_REASONS
 from edge.diagnose import standalone
-from edge.diagnose.exam import split_finding
+from edge.diagnose.exam import Failure
 from edge.diagnose.heldvalues import held_findings
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.wirewatch import WireWatch, watch_once
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{error}; use sudo, or join the group kerbstone", 3)
     except BusError as error:
-        found = split_finding("fault", str(error))
+        found = Failure(str(error), error.reason).finding
         _fail(f"{args.device[0]} does not answer: {found.sentence}", 3)
         if found.remedy:
             echo(f"  {found.remedy}", err=True)
@@ -173,11 +173,18 @@ def _lacks(readings: Iterable[Mapping[str, Any]]) -> bool:
 
 def _why(answer: Mapping[str, Any], text: str) -> Iterable[str]:
     """Cause and remedy of what has no value, as the doctor has them."""
-    found = [split_finding("fault", text)] if text else held_findings(answer, ())
+    found = [_failure(answer, text).finding] if text else held_findings(answer, ())
     for one in found:
         yield f"  {one.sentence}"
         if one.remedy:
             yield f"    {one.remedy}"
+
+
+def _failure(answer: Mapping[str, Any], text: str) -> Failure:
+    """With its reason, where all that has no value has the same."""
+    rows = (row for row in answer["readings"] if row["value"] is None)
+    words = {str(row["quality"]).partition(":")[2] for row in rows}
+    return Failure.told(text, words.pop() if len(words) == 1 else "")
 
 
 def _line(reading: dict[str, object]) -> str:

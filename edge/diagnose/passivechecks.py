@@ -10,7 +10,6 @@ from drivers.buses import i2c_trouble, serial_trouble
 from drivers.buses.finding import Finding, fault, warning
 from drivers.buses.host import kernel_consoles, list_names, login_on, look_up_node, read_text
 from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
-from edge.core import Reason
 from edge.diagnose.checks import check_of_issue
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, Failure, condition_findings, split_finding
@@ -126,8 +125,7 @@ def told_failure(status: Mapping[str, Any]) -> Failure | None:
     state = str(status.get("state", "ok"))
     if state == "ok":
         return None
-    reason = Reason(state) if state in {*Reason} else None
-    return Failure(str(status.get("text") or f"it is {state}"), reason)
+    return Failure.told(str(status.get("text") or f"it is {state}"), state)
 
 
 def _lines(exam: Exam, chip: str, problems: Mapping[str, str]) -> None:

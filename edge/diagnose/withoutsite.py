@@ -20,6 +20,7 @@ from edge.diagnose.modelchecks import told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, told_outbox
 from edge.diagnose.passivechecks import told_failure
 from edge.diagnose.wholeway import box_steps
+from edge.health.openissues import whose_issue
 
 DEVICES: Final[tuple[CheckId, ...]] = ("device_answers", "device_reports")
 
@@ -66,7 +67,7 @@ def _told_steps(status: Mapping[str, Any], names: Sequence[str]) -> list[CheckSt
 def device_results(status: Mapping[str, Any], names: Sequence[str]) -> Iterator[CheckResult]:
     """As the gateway tells of its devices. A bus that fails is in its list of open issues."""
     buses = {
-        str(issue.get("about")).removeprefix("bus ")
+        whose_issue("bus_fails", str(issue.get("about")))
         for issue in status.get("issues", ())
         if issue.get("kind") == "bus_fails"
     }
