@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.uplink.brokertroubles import ALONE_NS, HEARD_OVER_NS, QUOTA_OVER_NS, ReceiptWait
+from edge.uplink.brokertroubles import (
+    ALONE_NS,
+    HEARD_OVER_NS,
+    QUOTA_OVER_NS,
+    Distrust,
+    ReceiptWait,
+)
 from edge.uplink.delivery import NOT_AUTHORIZED_RETRY_NS, QUOTA_PAUSE_NS, ConnectionState
 from edge.uplink.mqtt import BrokerRefusedError
 from edge.uplink.rowtable import HANDED
@@ -120,15 +126,16 @@ def test_a_name_is_ours_when_the_link_has_stood(stood_ns: int, taken_over: bool)
     "succeeds",
     [
         lambda link: link.connected(S),
-        lambda link: link.failed(BrokerRefusedError(134, "Bad user name or password"), tls=True),
+        lambda link: link.failed(BrokerRefusedError(134, "Bad user"), S, tls=True),
     ],
 )
 def test_a_certificate_that_was_good_ends_the_distrust(
     succeeds: Callable[[ConnectionState], None],
 ) -> None:
     link = ConnectionState(0, "mqtts://a:8883")
-    link.troubles.untrusted = {"mqtts://a:8883": ("a", "do"), "mqtts://b:8883": ("b", "do")}
-    link.failed(ConnectionRefusedError(111, "Connection refused"), tls=True)
+    for name in ("a", "b"):
+        link.troubles.distrust(f"mqtts://{name}:8883", Distrust(name, "do", 0))
+    link.failed(ConnectionRefusedError(111, "Connection refused"), S, tls=True)
     assert len(link.troubles.untrusted) == 2, "a port that is closed says nothing of it"
     succeeds(link)
     assert {*link.troubles.untrusted} == {"mqtts://b:8883"}
