@@ -117,6 +117,8 @@ class MqttCityLine:
     def check(self) -> None:
         if self._reader is not None and self._reader.done():
             error = None if self._reader.cancelled() else self._reader.exception()
+            if error is not None and not isinstance(error, aiomqtt.MqttError):
+                raise error  # a fault of ours is no lost connection
             raise LineLostError(str(error or "the connection has ended"))
 
     # -- inside ------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from edge.wire.decode import MAX_NUMBER
 from edge.wire.strict import load_json, load_msgpack
 
 ADDED_LIMIT: Final = 200  # fields of one message that this version of the contract does not know
+UNKNOWN_FIELD: Final = "Object contains unknown field `"  # how msgspec begins to say it
 Part = Literal["topic", "format", "header", "fields"]
 
 
@@ -285,13 +286,17 @@ def _open_point(kind: type, value: Any) -> Gauge | Total:
     return point_hook(kind, value)
 
 
-def _taken_away(data: Any, error: str) -> bool:
-    """Whether the error was a field that nobody has declared; then it is gone."""
-    head, _, rest = error.partition("unknown field `")
-    name, _, place = rest.partition("`")
-    if not head or not name:
+def _taken_away(data: dict[str, Any], error: str) -> bool:
+    """Whether the error was a field that nobody has declared; then it is gone.
+
+    The gateway chooses the name, and it may look like the end of the sentence: ``x` - at `$.seq``.
+    """
+    if not error.startswith(UNKNOWN_FIELD):
         return False
-    path = place.removeprefix(" - at `$").removesuffix("`")
+    rest = error.removeprefix(UNKNOWN_FIELD).removesuffix("`")
+    if _remove(data, (), rest):
+        return True
+    name, _, path = rest.rpartition("` - at `$")
     return _remove(data, _steps(path), name)
 
 
@@ -301,12 +306,15 @@ def _steps(path: str) -> Sequence[str]:
 
 def _remove(node: Any, steps: Sequence[str], name: str) -> bool:
     """Where the path is not unique (`[...]`), everywhere below it."""
+    if not isinstance(node, dict | list):
+        return False
     if not steps:
         return isinstance(node, dict) and node.pop(name, name) is not name
     step, rest = steps[0], steps[1:]
     if step == "[...]":
         nodes = list(node.values()) if isinstance(node, dict) else node
         return any([_remove(each, rest, name) for each in nodes])
-    if isinstance(node, list):
-        return _remove(node[int(step.strip("[]"))], rest, name)
-    return step in node and _remove(node[step], rest, name)
+    if isinstance(node, dict):
+        return step in node and _remove(node[step], rest, name)
+    number = step.strip("[]")
+    return number.isdecimal() and int(number) < len(node) and _remove(node[int(number)], rest, name)

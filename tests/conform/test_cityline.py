@@ -75,6 +75,21 @@ def test_it_speaks_takes_over_and_says_when_its_own_connection_is_lost(broker: M
     asyncio.run(play())
 
 
+def test_a_fault_of_ours_is_not_told_as_a_lost_connection(broker: Mosquitto) -> None:
+    def fails(_arrival: Arrival) -> None:
+        raise ValueError("of ours")
+
+    async def play() -> None:
+        async with line_to(broker) as line:
+            await line.begin(TOPICS, fails)
+            publish(broker, TOPICS.status)
+            await until(lambda: line._reader and line._reader.done())
+            with pytest.raises(ValueError, match="of ours"):
+                line.check()
+
+    asyncio.run(play())
+
+
 def is_lost(line: MqttCityLine) -> bool:
     try:
         line.check()
