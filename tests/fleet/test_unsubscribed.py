@@ -2,80 +2,46 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import Iterator
+import subprocess
 
 import pytest
 
-from tests.fleet.serverside import CONNACK
-from tests.kit.command import Command
+from tests.kit.platform import COMMAND, ROOT
+from tests.kit.rawbroker import raw_broker
 
-NOT_AUTHORIZED = b"\x87"
-
-
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One connection of a broker that takes everything, and grants no subscription."""
-    while first := await reader.read(1):
-        size = shift = 0
-        while True:
-            (byte,) = await reader.readexactly(1)
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        body = await reader.readexactly(size)
-        match first[0] >> 4:
-            case 1:
-                writer.write(CONNACK)
-            case 3:
-                topic = int.from_bytes(body[:2], "big")
-                writer.write(b"\x40\x02" + body[2 + topic : 4 + topic])
-            case 8:
-                granted = body[:2] + b"\x00" + NOT_AUTHORIZED * body.count(b"/down/")
-                writer.write(bytes((0x90, len(granted))) + granted)
-            case 12:
-                writer.write(b"\xd0\x00")
-            case 14:
-                break
-    writer.close()
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    """Of this broker; it runs in a thread."""
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(_serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    loop.call_soon_threadsafe(server.close)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
-
-
-FLEET = (
+NOT_AUTHORIZED = 0x87
+WORDS = (
     "--gateways", "2", "--records", "20", "--speed", "600", "--drain", "1", "--jitter", "0.1",
 )  # fmt: skip
 
 
+async def fleet_at_it(*more: str) -> tuple[int | None, str, str]:
+    """Exit code, and what was said."""
+    async with raw_broker() as broker:
+        broker.suback = lambda _name: NOT_AUTHORIZED
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, "fleet", "--broker", broker.url, *WORDS, *more,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
+        )  # fmt: skip
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_who_may_not_subscribe_gets_no_receipts_and_it_is_said(
-    kerbstone: Command, url: str, more: tuple[str, ...]
-) -> None:
-    said = kerbstone("fleet", "--broker", url, *FLEET, *more)
-    assert said.code == 1
-    assert "refused the subscription to receipts at 2 of 2 connections" in said.err
-    assert "read its topic, such as kerbstone/v1/fleet/gw-00001/down/receipt" in said.err
+async def test_who_may_not_subscribe_gets_no_receipts_and_it_is_said(more: tuple[str, ...]) -> None:
+    code, out, err = await fleet_at_it(*more)
+    assert code == 1
+    assert "refused the subscription to receipts at 2 of 2 connections" in err
+    assert "read its topic, such as kerbstone/v1/fleet/gw-00001/down/receipt" in err
     if more:
-        refused = json.loads(said.out)["subscriptions_refused"]
+        refused = json.loads(out)["subscriptions_refused"]
         assert refused == {"receipts": 2, "commands": 2, "reconnect_spread": 2}
     else:
         refusals = "receipts (2), commands (2), reconnect_spread (2)"
-        assert f"the broker refused subscriptions to {refusals}" in said.out
+        assert f"the broker refused subscriptions to {refusals}" in out
 
 
-def test_where_the_broker_confirms_it_is_told_and_no_fault(kerbstone: Command, url: str) -> None:
-    said = kerbstone("fleet", "--broker", url, *FLEET, "--confirm", "broker")
-    assert said.code == 0
-    assert "refused subscriptions to commands (2), reconnect_spread (2)" in said.out
+async def test_where_the_broker_confirms_it_is_told_and_no_fault() -> None:
+    code, out, _ = await fleet_at_it("--confirm", "broker")
+    assert code == 0
+    assert "refused subscriptions to commands (2), reconnect_spread (2)" in out
