@@ -87,7 +87,8 @@ class Evidence:
     resent: Key | None = None  # what the command resend asked for
     asked: list[Asked] = field(default_factory=list)
     joined: int | None = None  # the epoch of the status when we came
-    dropped_s: float | None = None  # when its connection was ended
+    dropped_s: float | None = None  # when its connection was to be ended
+    drop_ended_s: float | None = None  # when the hook that ends it was done
     restarted_s: float | None = None
     ended_s: float = 0.0
 

@@ -225,6 +225,7 @@ class ConformRun:
         self._status = {}
         try:
             await drop()
+            evidence.drop_ended_s = self._now_s
             await self._until(lambda: self._online, self._product.return_s)
             await self._wait(5.0)
         finally:

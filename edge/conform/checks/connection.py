@@ -31,7 +31,8 @@ def will(reading: DecodedEvidence) -> Iterator[str]:
 
 def returns(reading: DecodedEvidence) -> Iterator[str]:
     since_s = _since(reading, reading.raw.dropped_s, "disconnected")
-    until_s = min(since_s + reading.product.return_s, reading.raw.restarted_s or float("inf"))
+    hook_s = _since(reading, reading.raw.drop_ended_s, "disconnected")
+    until_s = min(hook_s + reading.product.return_s, reading.raw.restarted_s or float("inf"))
     back = [each for each in reading.statuses(since_s, until_s) if each.get("state") == "online"]
     if not back:
         yield f"it did not come back within {reading.product.return_s:g} s"
