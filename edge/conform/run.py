@@ -219,11 +219,11 @@ class ConformRun:
     async def _drop(self, drop: Hook) -> None:
         evidence, topic = self.evidence, f"{self._topics.down}/cmd/status"
         self._note("ending its connection")
-        if self._product.expendable:
-            await self._ask(Step.RETAINED, "status", retain=True)
-        evidence.dropped_s = self._now_s
-        self._status = {}
         try:
+            if self._product.expendable:
+                await self._ask(Step.RETAINED, "status", retain=True)
+            evidence.dropped_s = self._now_s
+            self._status = {}
             await drop()
             evidence.drop_ended_s = self._now_s
             await self._until(lambda: self._online, self._product.return_s)
