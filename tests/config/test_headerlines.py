@@ -47,6 +47,8 @@ def test_a_line_that_is_hardly_meant(read: Read, line: str, more: str, found: st
         ("GPIO3", UART),
         ("GPIO14", I2C),
         ("DOOR", ""),  # a device tree may name lines
+        ("IO1", ""),
+        ("io-17", ""),
         ("GPIO17", LINK.format("GPIO21", "GPIO20")),
         ("GPIO17", LINK.format("GPIO17", "GPIO20") + 'chip = "/dev/gpiochip2"\n'),
     ],

@@ -339,6 +339,7 @@ def test_a_box_that_names_itself_is_told(
         ('# run_dir = "/run/kerbstone" ', 'run_dir = "/var/run/kerbstone" '),
         ("# limit_mb = 256 ", "limit_mb = 8000 "),
         ("# card_tb = 0.4 ", "card_tb = 30.0 "),
+        *(("# card_tb = 0.4 ", f"card_tb = {ssd} ") for ssd in (64, 128, 256, 512)),
         ("we_zero_mv = 3.0", "we_zero_mv = 0.0"),
         ("gain = 1.08", "gain = 0.5"),
         (
