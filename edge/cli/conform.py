@@ -23,7 +23,7 @@ from edge.conform.evidence import Evidence
 from edge.conform.kit import given_by, judge_all
 from edge.conform.product import Product, read_product
 from edge.conform.report import Report, as_data, html, markdown, text_lines
-from edge.conform.run import ConformRun, Hook, HookError, Plan
+from edge.conform.run import ConformRun, Hook, HookError, Plan, TooMuchError
 from edge.core import ConfigError
 from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.terminal import echo, echo_json
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         return _fail(f"{args.broker} cannot be reached: {error}", 3)
     except LineLostError as error:
         return _fail(f"{args.broker}: {error}", 3)
-    except HookError as error:
+    except (HookError, TooMuchError) as error:
         return _fail(str(error), 2)
     return _tell(args, Report(evidence, results, when))
 

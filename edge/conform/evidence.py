@@ -27,6 +27,7 @@ from edge.wire.contract.recordtypes import ANY_EVENT
 from edge.wire.decode import MAX_NUMBER
 from edge.wire.strict import load_json, load_msgpack
 
+MESSAGE_BYTES: Final = 500  # that a message takes beside its topic and payload
 ADDED_LIMIT: Final = 200  # fields of one message that this version of the contract does not know
 UNKNOWN_FIELD: Final = "Object contains unknown field `"  # how msgspec begins to say it
 Part = Literal["topic", "format", "header", "fields"]
@@ -42,6 +43,11 @@ class Arrival:
     content_type: str | None
     qos: int
     retain: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards what is kept."""
+        return MESSAGE_BYTES + len(self.topic) + len(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,8 @@ class Evidence:
     """Of one run. Read it when the run has ended."""
 
     product: Product
-    arrivals: list[Arrival] = field(default_factory=list)
-    held: dict[str, Arrival] = field(default_factory=dict)  # retained, seen by a new subscriber
+    heard: list[Heard] = field(default_factory=list)
+    held: dict[str, Heard] = field(default_factory=dict)  # retained, seen by a new subscriber
     looked_for: set[str] = field(default_factory=set)  # topics, so far as this was asked
     receipted: dict[Key, float] = field(default_factory=dict)  # when we receipted it
     withheld: set[Key] = field(default_factory=set)
@@ -94,12 +100,11 @@ class Evidence:
 
 
 class DecodedEvidence:
-    """The evidence, decoded: what the checks ask of it."""
+    """What the checks ask of the evidence."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.product, self.raw = evidence.product, evidence
-        self.heard = [read(each, evidence.product) for each in evidence.arrivals]
-        self.held = {topic: read(each, evidence.product) for topic, each in evidence.held.items()}
+        self.heard, self.held = evidence.heard, evidence.held
 
     def records(self) -> Iterator[tuple[Heard, DecodedMessage]]:
         """Records with a header that counts."""
