@@ -184,8 +184,8 @@ class SimulatedGateway:
 
     def _choose(self, session: FleetSession, now_ns: int) -> Chosen | None:
         inflight = session.inflight
-        kept = inflight.limit - max(1, inflight.limit * 3 // 4)  # so much the backlog leaves
-        room = inflight.room > kept and inflight.room_bytes > inflight.limit_bytes // 4
+        kept, kept_bytes = inflight.backlog_leaves
+        room = inflight.room > kept and inflight.room_bytes > kept_bytes
         room = room and not self._table.is_full  # nobody stores: only live records go
         chosen = self._queue.choose(now_ns, backlog=room and not self._retained)
         while chosen is not None and self._table.denied(self._records.key(chosen.row).stream):
