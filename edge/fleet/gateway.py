@@ -186,11 +186,12 @@ class SimulatedGateway:
         inflight = session.inflight
         kept, kept_bytes = inflight.backlog_leaves
         room = inflight.room > kept and inflight.room_bytes > kept_bytes
-        room = room and not self._table.is_full  # nobody stores: only live records go
-        chosen = self._queue.choose(now_ns, backlog=room and not self._retained)
+        full = self._table.is_full  # nobody stores: only live records go
+        backlog = room and not full and not self._retained
+        chosen = self._queue.choose(now_ns, backlog=backlog)
         while chosen is not None and self._table.denied(self._records.key(chosen.row).stream):
             self._denied.append(chosen.row)
-            chosen = self._queue.choose(now_ns, backlog=room)
+            chosen = self._queue.choose(now_ns, backlog=backlog)
         return chosen
 
     def _hand(self, session: FleetSession, chosen: Chosen, now_ns: int) -> None:
