@@ -2,8 +2,8 @@
 
 The gateway may be ours or another maker's; a product file says which one, and whether its records
 may be lost: the kit confirms records and stores nothing. Use a gateway and a broker of a bench.
-Exit codes: 0 no check failed, 1 a check failed, 2 wrong use, 3 the broker cannot be reached or the
-connection was lost.
+Exit codes: 0 no check failed, 1 a check failed, 2 wrong use or more than a run keeps, 3 the broker
+cannot be reached, refuses a subscription, or the connection was lost.
 """
 
 import argparse
