@@ -52,7 +52,7 @@ def meta(evidence: DecodedEvidence) -> Iterator[str]:
 
 def retained(evidence: DecodedEvidence) -> Iterator[str]:
     since_s = _since(evidence, evidence.raw.dropped_s, "disconnected")
-    ids = {each.id for each in evidence.raw.asked if each.label == Step.RETAINED}
+    ids = [each.id for each in evidence.raw.asked if each.label == Step.RETAINED]
     if any(
         heard.at_s >= since_s and message.data.get("id") in ids and message.data.get("ok") is True
         for heard, message in evidence.of("answer")
