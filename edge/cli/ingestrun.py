@@ -10,20 +10,31 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from edge.acquire.clock import SystemClock
+from edge.platform.intakerate import IntakeLimit, IntakeRate
 from edge.platform.recordingest import RecordIngestCounts
 from edge.terminal import echo, echo_json, is_terminal, progress
 
+FACTOR_DIGITS: Final = 6
 PROGRESS_NS: Final = 2_000_000_000
 MESSAGES_LIMIT: Final = 200  # sentences; more are in the counts
 
 
 def run_options(parser: argparse.ArgumentParser) -> None:
-    """When it ends, and what it prints then."""
+    """How much it stores of one gateway, when it ends, and what it prints then."""
     add = parser.add_argument
+    add("--gateway-limit", type=_factor, default=1, metavar="FACTOR", help="store so many times "
+        "the usual of one gateway: 256 MB and 2,000,000 records at once, then 200 MB and 1,000,000 "
+        "records a day; default 1, 0: no limit")  # fmt: skip
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
         help="end when nothing arrives for this time")  # fmt: skip
     add("--json", action="store_true", help="print the counts as one line of JSON at the end")
+
+
+def _factor(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > FACTOR_DIGITS:
+        raise argparse.ArgumentTypeError(f"{text!r:.20} is no whole number from 0 to 999999")
+    return int(text)
 
 
 class IngestRun:
@@ -48,6 +59,11 @@ class IngestRun:
             if shown is not None:
                 shown.cancel()
                 progress("")
+
+    def intake_rate(self) -> IntakeRate:
+        """How much of one gateway it is to store."""
+        factor: int = self._args.gateway_limit
+        return IntakeRate(IntakeLimit().times(factor) if factor else None)
 
     def report(self, text: str) -> None:
         """A sentence about what came; after many of them, no more."""

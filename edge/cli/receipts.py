@@ -70,8 +70,9 @@ def run(args: argparse.Namespace) -> int:
         # earlier versions subscribed these, and the broker keeps them with the session
         leave = sorted({*subscriptions(chosen, args.prefix)} - {*filters})
         collector = Collector(
-            store, clock=clock, report=ours.report, prefix=args.prefix, sites=sites
-        )
+            store, clock=clock, report=ours.report, prefix=args.prefix, sites=sites,
+            rate=ours.intake_rate(),
+        )  # fmt: skip
         ours.counts = collector.counts
         try:
             source = source_from(args, f"kerbstone-receipts-{store.name}")

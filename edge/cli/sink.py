@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.closing(store):
         ingest = RecordIngest(
             store, report=ours.report, prefix=args.prefix, sites=sites,
-            keep_notices=store.keep_notices,
+            keep_notices=store.keep_notices, rate=ours.intake_rate(),
         )  # fmt: skip
         sink = Sink(ingest, sources, clock=clock, prefix=args.prefix, random=Random())
         ours.counts = ingest.counts
@@ -103,10 +103,11 @@ def run(args: argparse.Namespace) -> int:
 def _migrate(url: str) -> int:
     import psycopg
 
+    from edge.platform.postgres.connection import connect
     from edge.platform.postgres.migrate import migrate
 
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with connect(url) as connection:
             done = migrate(connection)
     except psycopg.Error as error:
         echo(f"kerbstone sink: {' '.join(str(error).split())}", err=True)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from edge.core import TOPIC_PREFIX, AsyncClock
+from edge.platform.intakerate import IntakeRate
 from edge.platform.manualack import HeldMessage, ManualAckClient
 from edge.platform.recordingest import RecordIngest
 from edge.platform.recordstore import RecordStore
@@ -39,7 +40,8 @@ MAX_PACKET_BYTES: Final = MAX_PAYLOAD + (64 << 10)  # of one packet: topic and p
 class Collector:
     """`run` until `stop` is set. `report` gets sentences for people, few about each gateway.
 
-    `sites` knows which sites a gateway may file under, None: any.
+    `sites` knows which sites a gateway may file under, None: any. `rate` says how much each may
+    send, None: the usual.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class Collector:
         report: Callable[[str], None],
         prefix: str = TOPIC_PREFIX,
         sites: AllowedSites | None = None,
+        rate: IntakeRate | None = None,
     ) -> None:
         self._clock, self._report = clock, report
-        self._ingest = RecordIngest(store, report=report, prefix=prefix, sites=sites)
+        self._ingest = RecordIngest(store, report=report, prefix=prefix, sites=sites, rate=rate)
         self.counts = self._ingest.counts
 
     async def run(

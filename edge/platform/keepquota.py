@@ -13,7 +13,19 @@ GATEWAYS_LIMIT: Final = (
     10_000  # gateways that are counted each; those after them have one room together
 )
 
-CONFLICT: Final = "conflict"  # a kind beside `foreign` and `undecodable`
+# kinds beside `foreign` and `undecodable`; but for conflicts nothing is kept of them
+CONFLICT: Final = "conflict"
+GAPS: Final = "gaps"  # records beyond what the numbers of a gateway may have of gaps
+COVERS: Final = "covers"  # merged records, stored, whose numbers are not entered for want of room
+EPOCH: Final = "epoch"  # records of epochs beyond those that a gateway may begin in a day
+SITE: Final = "site"  # records under sites beyond those that a gateway may have been at
+RATE: Final = "rate"  # records beyond what is stored of a gateway in a time
+EXCESS: Final = {  # why a record has no receipt
+    CONFLICT: "no more conflicts of this gateway are kept",
+    EPOCH: "it has begun too many new epochs today",
+    SITE: "it has come under too many sites",
+    GAPS: "the numbers of its epoch and stream have too many gaps",
+}
 
 
 @dataclass(slots=True)
@@ -52,13 +64,22 @@ class KeepQuota:
 
     def keep(self, gw: str, kind: str, size: int) -> bool:
         """Count one of so many bytes. Whether it is to be kept."""
-        if (gw, kind) not in self._found and len(self._found) + self._elsewhere >= GATEWAYS_LIMIT:
-            gw = ""
-        tally = self._found.setdefault((gw, kind), QuotaCount())
-        self.changed.add((gw, kind))
+        tally = self._counted(gw, kind)
         if tally.kept >= self._most or tally.size + size > BYTES_PER_KIND:
             tally.not_kept += 1
             return False
         tally.kept += 1
         tally.size += size
         return True
+
+    def count(self, gw: str, kind: str) -> int:
+        """One more of which nothing is kept. How many that were."""
+        tally = self._counted(gw, kind)
+        tally.not_kept += 1
+        return tally.not_kept
+
+    def _counted(self, gw: str, kind: str) -> QuotaCount:
+        if (gw, kind) not in self._found and len(self._found) + self._elsewhere >= GATEWAYS_LIMIT:
+            gw = ""
+        self.changed.add((gw, kind))
+        return self._found.setdefault((gw, kind), QuotaCount())

@@ -16,6 +16,7 @@ from edge.wire.strict import load_json, load_msgpack
 
 # may differ when a record is sent again; decision 13 keeps them out of the manifest's digest too
 ENVELOPE: Final = frozenset({"from", "to", "tq", "bounds", "backfilled", "redelivered"})
+REFUSED_PAYLOAD_KEPT: Final = 64 << 10  # bytes of the payload of a message that is refused
 Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
 
 
@@ -148,11 +149,12 @@ def same_content(stored: object, came: bytes) -> bool:
 class RefusedMessage:
     """A message that is no record here, and has no receipt; its payload may be cut.
 
-    Foreign is what names another gateway or site than its own, undecodable what the wire format
-    does not allow. `gw` is in whose branch it came, for which a broker's ACL vouches; may be empty.
+    Foreign is what names another gateway or site than its own, undecodable what the wire format or
+    the store does not allow; rate is a record beyond what its gateway may send. `gw` is in whose
+    branch it came, for which a broker's ACL vouches; may be empty.
     """
 
-    kind: Literal["foreign", "undecodable"]
+    kind: Literal["foreign", "undecodable", "rate"]
     gw: str
     topic: str
     why: str
@@ -164,6 +166,15 @@ class RefusedMessage:
     def kept_size(self) -> int:
         """Bytes, near enough."""
         return len(self.topic) + len(self.payload)
+
+
+def refused_record(entry: ReceivedRecord, why: str) -> RefusedMessage:
+    """Of a record that a store cannot hold."""
+    payload = entry.payload
+    return RefusedMessage(
+        "undecodable", entry.key[0], entry.topic, why, len(payload),
+        payload[:REFUSED_PAYLOAD_KEPT], entry.received,
+    )  # fmt: skip
 
 
 def make_received(

@@ -11,10 +11,16 @@ from typing import Final, Literal
 from edge.core import TOPIC_PREFIX
 from edge.platform.auditreport import record_name
 from edge.platform.gatewaynotice import GatewayNotice
-from edge.platform.keepquota import KeepQuota
+from edge.platform.intakerate import IntakeLimit, IntakeRate
+from edge.platform.keepquota import EXCESS, RATE, KeepQuota
 from edge.platform.ledger import merge_numbers
 from edge.platform.prover import prove_gateway
-from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
+from edge.platform.receivedrecord import (
+    REFUSED_PAYLOAD_KEPT,
+    ReceivedRecord,
+    RefusedMessage,
+    make_received,
+)
 from edge.platform.recordstore import CommittedRecord, RecordStore, RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import ArrivedMessage
@@ -31,9 +37,14 @@ from edge.wire import (
     iso_time,
 )
 
-REFUSED_PAYLOAD_KEPT: Final = 64 << 10  # bytes of the payload of a message that is refused
 AHEAD_MS: Final = 86_400_000  # the clock of a broker may differ, but not more
 SEALED_LIMIT: Final = 100_000  # gateways whose manifests wait; others are looked at with their next
+FILLS_DISK: Final = frozenset({"stored", "conflict"})
+TOO_FAST: Final = (
+    "its gateway sends more than is stored of one; without a receipt it keeps what is beyond that, "
+    "and sends it again later"
+)
+NO_RECEIPT: Final = frozenset({"excess", "refused"})
 MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
 
 
@@ -44,7 +55,7 @@ class RecordIngestCounts:
     stored: int = 0
     repeats: int = 0
     conflicts: int = 0
-    excess: int = 0  # conflicts and epochs beyond what is kept of a gateway: no receipt
+    excess: int = 0  # beyond what is kept of a gateway: no receipt
     foreign: int = 0  # named another gateway or site than their own: no receipt
     undecodable: int = 0
     unfit: int = 0  # of those stored: their bodies fit no table of PostgreSQL
@@ -58,7 +69,8 @@ class RecordIngestCounts:
 class RecordIngest:
     """Used by one thread at a time. `report` gets sentences for people, few about each gateway.
 
-    `sites` knows which sites a gateway may file under, None: any. `keep_notices` stores what
+    `sites` knows which sites a gateway may file under, None: any. `rate` says how much each may
+    send, None: the usual. `keep_notices` stores what
     gateways say of themselves, None: nobody does; it raises RecordStoreError.
     """
 
@@ -70,11 +82,13 @@ class RecordIngest:
         prefix: str = TOPIC_PREFIX,
         sites: AllowedSites | None = None,
         keep_notices: Callable[[Sequence[GatewayNotice]], None] | None = None,
+        rate: IntakeRate | None = None,
     ) -> None:
         self.counts = RecordIngestCounts()
         self.report = report
         self._store, self._prefix, self._sites = store, prefix, sites
         self._keep_notices = keep_notices
+        self._rate = IntakeRate(IntakeLimit()) if rate is None else rate
         self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
         self._sealed: OrderedDict[str, None] = OrderedDict()  # gateways with new manifests
 
@@ -83,7 +97,9 @@ class RecordIngest:
     ) -> list[tuple[str, Payload]]:
         """Store them; the receipts that are owed then, with their topics.
 
-        Raises RecordStoreError: then nothing of the group is stored, and it may be given again.
+        What gateways say of themselves is committed first, then all records and refused messages.
+        Raises RecordStoreError: then the group is to be given again, and what is stored of it is a
+        repeat, or changes nothing.
         """
         entries: list[ReceivedRecord] = []
         refused: list[RefusedMessage] = []
@@ -100,14 +116,38 @@ class RecordIngest:
             self._keep_notices(notices)
         done: list[CommittedRecord] = []
         if entries or refused:
-            done = self._store.commit(entries, refused)
+            done = self._commit(entries, refused, mono_ns)
             self.counts.commits += 1
         for each in done:
             self._count(each)
         self.counts.foreign += sum(each.kind == "foreign" for each in refused)
         self.counts.undecodable += sum(each.kind == "undecodable" for each in refused)
         self.counts.others += others
-        return encode_receipts_of(each.entry for each in done if each.verdict != "excess")
+        return encode_receipts_of(each.entry for each in done if each.verdict not in NO_RECEIPT)
+
+    def _commit(
+        self, entries: Sequence[ReceivedRecord], refused: list[RefusedMessage], mono_ns: int
+    ) -> list[CommittedRecord]:
+        """What their gateways may send; of the others only that they came."""
+        taken: list[ReceivedRecord] = []
+        beyond: list[ReceivedRecord] = []
+        for entry in entries:
+            fits = self._rate.take(entry.key[0], entry.size, mono_ns)
+            (taken if fits else beyond).append(entry)
+        refused += map(_beyond_rate, beyond)
+        done: list[CommittedRecord] = []
+        try:
+            done = self._store.commit(taken, refused)
+        finally:
+            new = {id(each.entry) for each in done if each.verdict in FILLS_DISK}
+            for entry in taken:
+                if id(entry) not in new:
+                    self._rate.give_back(entry.key[0], entry.size)
+        for entry in beyond:
+            self.counts.excess += 1
+            if self._reported.count(entry.key[0], RATE) == 1:
+                self.report(f"rate: {record_name(*entry.key)} is not stored: {TOO_FAST}")
+        return done
 
     def prove(self, gateways: int) -> None:
         """The new manifests of at most so many gateways. What is not proved, an audit has to read,
@@ -140,11 +180,13 @@ class RecordIngest:
                 self._report_limited("conflict", gw, f"{record_name(*each.entry.key)} {text}")
             case "excess":
                 counts.excess += 1
-                text = (
-                    f"{record_name(*each.entry.key)} is not stored and gets no receipt: of this "
-                    "gateway no more conflicts, or new epochs today, are kept"
-                )
+                name, why = record_name(*each.entry.key), EXCESS[each.excess]
+                text = f"{name} is not stored and gets no receipt: {why}"
                 self._report_limited("excess", gw, text)
+            case "refused":
+                counts.undecodable += 1
+                text = f"{record_name(*each.entry.key)} is not stored: {each.unfit:.200}"
+                self._report_limited("undecodable", gw, text)
 
     def _sort(
         self,
@@ -202,6 +244,14 @@ class RecordIngest:
             self.report(
                 f"{kind}: further messages of {who} are counted, but not reported one by one"
             )
+
+
+def _beyond_rate(entry: ReceivedRecord) -> RefusedMessage:
+    """Nothing of it is kept."""
+    return RefusedMessage(
+        RATE, entry.key[0], entry.topic, record_name(*entry.key), len(entry.payload), b"",
+        entry.received,
+    )  # fmt: skip
 
 
 def _notice(message: DecodedMessage, came: ArrivedMessage, wall_ns: int) -> GatewayNotice | None:

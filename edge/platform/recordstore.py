@@ -1,6 +1,7 @@
-"""Where the platform keeps records: what its two kinds of store have in common.
+"""Where the platform keeps records: what its three kinds of store have in common.
 
-A store is written by one process at a time (a lock file beside it says so), and read by any number.
+Any number of processes read a store. A file (SQLite, JSON lines) is written by one at a time, for
+which a lock file lies beside it; PostgreSQL is written by any number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,12 @@ from edge.core import ConfigError
 from edge.core.numbers import Range
 from edge.durable.filelock import FileLock
 from edge.platform.days import DayCounts
-from edge.platform.keepquota import KeepQuota
+from edge.platform.keepquota import CONFLICT, KeepQuota
 from edge.platform.prover import ProofDesk
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
 from edge.platform.streamproof import StreamProof
 
-StoreVerdict = Literal["stored", "repeat", "conflict", "excess"]
+StoreVerdict = Literal["stored", "repeat", "conflict", "excess", "refused"]
 
 
 class RecordStoreError(Exception):
@@ -29,13 +30,15 @@ class RecordStoreError(Exception):
 class CommittedRecord:
     """What became of a record. A conflict is kept beside the first content, not in place.
 
-    All are durable now but the excess: conflicts for which their gateway has no more room.
-    `unfit` says why a store that files bodies by columns could not do so with this one.
+    All are durable now but the excess, for which their gateway has no more room, and the refused,
+    which this store can never hold. `unfit`: why it cannot, or why a store that files bodies by
+    columns could not do so with this one. `excess`: of what there was too much (`keepquota`).
     """
 
     entry: ReceivedRecord
     verdict: StoreVerdict
     unfit: str = ""
+    excess: str = CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class RecordStore(Protocol):
     """Written by the collector, in groups; read by the audit, in the order of the keys.
 
     `name` is random, made with the store: a persistent session is named after it. `commit` returns
-    when all is on the disk. Everything raises RecordStoreError.
+    when all is on the disk; what was stored before it raised is a repeat when it comes again.
+    Everything raises RecordStoreError.
     """
 
     name: str
@@ -81,7 +85,7 @@ class RecordStore(Protocol):
 
 
 class StoreLock:
-    """The right to write a store; held until `close`, or until the process ends.
+    """The right to write a store that is a file; held until `close`, or until the process ends.
 
     A file of its own: closing any descriptor of a database would give up SQLite's own locks.
     """

@@ -13,7 +13,7 @@ from typing import Final
 from edge.core import TOPIC_PREFIX, ConfigError
 from edge.durable.sqlitefile import Access, open_sqlite
 from edge.platform.auditreport import AuditFinding, record_name
-from edge.platform.keepquota import CONFLICT
+from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS, RATE, SITE
 from edge.platform.receivedrecord import Key, ReceivedRecord
 from edge.platform.recordstore import RecordStore
 from edge.wire import WireError, parse_topic
@@ -25,6 +25,14 @@ SERVER_DATABASE: Final = "store.db"  # in the folder of the enrolment server
 SitesByGateway = Mapping[str, frozenset[str]]
 SITES_SHOWN: Final = 20  # that are listed of one gateway
 TOPICS_LIMIT: Final = 10_000  # that are remembered
+NOT_KEPT: Final = {  # by the kinds of `keepquota`
+    COVERS: "merged records stand for numbers that are not entered, and look as if missing: there "
+    "were too many gaps between them",
+    EPOCH: "records were not stored, no receipt: it began too many new epochs in a day",
+    SITE: "records were not stored, no receipt: they came under too many sites",
+    RATE: "records were not stored, no receipt: it sent more than is stored of one gateway",
+    GAPS: "records were not stored, no receipt: too many gaps between their numbers",
+}
 
 
 class AllowedSites:
@@ -185,3 +193,5 @@ def refused_findings(
         elif kind == CONFLICT and tally.not_kept:
             text = f"{tally.not_kept} more contents arrived under numbers that were already used"
             yield gw, AuditFinding("conflict", f"{who}: {text}: not kept, no receipt")
+        elif kind in NOT_KEPT:
+            yield gw, AuditFinding("excess", f"{who}: {tally.total} {NOT_KEPT[kind]}")

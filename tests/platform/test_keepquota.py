@@ -22,6 +22,16 @@ def test_messages_and_bytes_have_a_bound_each(monkeypatch: pytest.MonkeyPatch) -
     assert ("0", "x") not in found.changed
 
 
+def test_what_is_never_kept_is_counted_beside_what_is() -> None:
+    found = KeepQuota(3)
+    found.count("a", "epoch")
+    found.keep("a", "conflict", 5)
+    found.count("a", "epoch")
+    assert found.of("a", "epoch") == QuotaCount(0, 0, 2)
+    assert found.of("a", "conflict") == QuotaCount(1, 5, 0)
+    assert found.changed == {("a", "epoch"), ("a", "conflict")}
+
+
 def test_names_beyond_the_bound_share_one_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keepquota, "GATEWAYS_LIMIT", 2)
     found = KeepQuota(2)
@@ -31,3 +41,5 @@ def test_names_beyond_the_bound_share_one_room(monkeypatch: pytest.MonkeyPatch) 
         "a": (2, 0), "b": (1, 0), "": (2, 1),
     }  # fmt: skip
     assert found.changed == {("a", "k"), ("b", "k"), ("", "k")}
+    found.count("f", "k")
+    assert found.of("", "k").not_kept == 2

@@ -1,5 +1,6 @@
 """The store in PostgreSQL: many writers at once, a server that dies, and roles with few rights."""
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from edge.core import ConfigError, Stream, TimeQuality
 from edge.fleet.boxmeta import description
 from edge.platform.gatewaynotice import GatewayNotice
+from edge.platform.keepquota import EPOCH
 from edge.platform.openstore import open_store
 from edge.platform.postgres import places
 from edge.platform.postgres.migrate import applied, migrate, migrations
@@ -21,6 +23,7 @@ from edge.platform.postgres.ranges import multirange_of, numbers_in, ranges_in
 from edge.platform.postgres.store import PostgresStore
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import RecordStore, RecordStoreError
+from edge.platform.sitecheck import refused_findings
 from edge.wire import decode
 from edge.wire.contract.body import body_map
 from tests.kit.bodies import lane
@@ -116,6 +119,44 @@ def numbers_told(store: RecordStore, told: int) -> bool:
     return there in (list(range(1, told + 1)), list(range(1, told + 6)))
 
 
+OLDER_STATE = (
+    "DELETE FROM kerbstone.record; DELETE FROM kerbstone.ledger; DELETE FROM kerbstone.gateway"
+)
+
+END_SINKS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'kerbstone' AND datname = current_database()"""
+
+
+def test_what_is_known_of_a_database_ends_with_its_connection(postgres: PostgresServer) -> None:
+    """After the loss of a server the address may lead to a copy of it that knows less."""
+    url = postgres.database()
+    with contextlib.closing(PostgresStore(url, write=True)) as store:
+        assert verdicts(store, entry(record(1))) == ["stored"]
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(OLDER_STATE)
+            db.execute(END_SINKS)
+        status = {"v": 1, "gw": GW, "state": "offline", "why": "lost"}
+        notice = GatewayNotice("status", GW, f"kerbstone/v1/stadt/{GW}", 1, status)
+        with pytest.raises(RecordStoreError):
+            store.keep_notices([notice])
+        store.keep_notices([notice])
+        assert verdicts(store, entry(record(1)), entry(record(2))) == ["stored"] * 2
+        assert numbers(store) == [1, 2]
+
+
+def test_a_ledger_that_has_lost_rows_stores_nothing_without_them(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    with contextlib.closing(PostgresStore(url, write=True)) as store:
+        assert verdicts(store, entry(record(1))) == ["stored"]
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(OLDER_STATE)
+        with pytest.raises(RecordStoreError, match="rows of the ledger have gone"):
+            store.commit([entry(record(1))], [])
+        assert verdicts(store, entry(record(1))) == ["stored"]
+        assert numbers(store) == [1]
+
+
 def test_a_gateway_that_invents_epochs_is_bounded_and_another_is_not(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +166,13 @@ def test_a_gateway_that_invents_epochs_is_bounded_and_another_is_not(
         store.commit([entry(record(1, epoch=E1 + n)) for n in range(start, start + 10)], [])
     assert len(list(store.records(GW))) == 20
     assert verdicts(store, entry(record(2, epoch=E1 + 3))) == ["stored"], "an epoch that is known"
-    assert verdicts(store, entry(record(1, epoch=E1 + 99))) == ["excess"]
+    [beyond] = store.commit([entry(record(1, epoch=E1 + 99))], [])
+    assert (beyond.verdict, beyond.excess) == ("excess", EPOCH)
+    assert store.tallies().of(GW, EPOCH).not_kept == 81
+    [(gw, finding)] = refused_findings(store)
+    assert (gw, finding.kind) == (GW, "excess")
+    assert finding.text.startswith(f"{GW}: 81 records")
+    assert "epochs" in finding.text
     store.close()
 
 

@@ -94,8 +94,8 @@ async def test_what_is_more_than_is_kept_has_no_receipt(
     assert (counts["excess"], counts["stored"], "conflicts" in counts) == (1, 1, False)
     (reported,) = running.reported
     assert reported == (
-        f"excess: {GW} {E1}/air/1 is not stored and gets no receipt: of this gateway no more "
-        "conflicts, or new epochs today, are kept"
+        f"excess: {GW} {E1}/air/1 is not stored and gets no receipt: no more conflicts of this "
+        "gateway are kept"
     )
 
 

@@ -6,12 +6,14 @@ import json
 import re
 from typing import Any
 
+import msgpack
 import psycopg
 import pytest
 
 from edge.core import Envelope, Record
+from edge.fleet.boxmeta import description
 from edge.platform.postgres.places import EPOCHS_A_DAY
-from edge.platform.recordingest import REFUSED_PAYLOAD_KEPT
+from edge.platform.receivedrecord import REFUSED_PAYLOAD_KEPT
 from edge.platform.recordqueue import DEAD
 from edge.wire import Payload, Topics, encode
 from tests.kit.clock import NTP
@@ -19,7 +21,7 @@ from tests.kit.fixtures import rabbit
 from tests.kit.platform import ReceiptedGateway, gateway
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 from tests.kit.rabbit import RabbitNode
-from tests.kit.records import GW, TOPICS, S, envelope, record
+from tests.kit.records import E1, GW, TOPICS, S, envelope, record
 from tests.kit.smalldisk import SmallDisk
 from tests.kit.waiting import until
 from tests.platform.sinkprocess import Sinks, sinks
@@ -45,6 +47,17 @@ HOSTILE = {  # by gateway, and what its refusal says
     "gw-number": (made_by("gw-number", record(1), seq=1 << 80), "64 bits"),
     "gw-nul": (made_by("gw-nul", record(1), source="hut\0"), "source"),
     "gw-newer": (made_by("gw-newer", record(1), v=2), "v is 2; this program reads 1"),
+}
+
+
+ONLINE = {"v": 1, "state": "online", "boot": 1, "epoch": E1, "tq": "ntp"}
+NOTICES: dict[str, dict[str, Any]] = {  # by gateway, what it says of itself
+    "gw-bytes": {**ONLINE, "x": b"\xff\0"},
+    "gw-nul": {**ONLINE, "tq": "\0", "\0": "\0"},
+    "gw-issues": {**ONLINE, "issues": [{"kind": b"\xff"}] * 1_001},
+    "gw-offline": {"v": 1, "state": "offline", "why": b"\xff"},
+    "gw-long": {**ONLINE, "boot": 1 << 62, "x": {"y": ["z" * 100_000] * 9}},
+    "gw-described": {**description("gw-described", "stadt", ()), "names": {"a": b"\xff"}},
 }
 
 
@@ -88,6 +101,26 @@ async def test_hostile_messages_are_refused_once_each_and_harm_nobody(sinks: Sin
         [line] = [each for each in said.splitlines() if f"/{gw}/" in each]
         assert len(line) < 500
     assert sinks.rabbit.waiting(DEAD) == 0
+
+
+async def test_hostile_words_of_a_gateway_about_itself_harm_nobody(sinks: Sinks) -> None:
+    sink = sinks.start()
+    async with gateway(sinks.rabbit) as one:
+        await receipted(one, 1)
+        for gw, said in NOTICES.items():
+            topics = Topics("kerbstone/v1", "stadt", gw)
+            payload = Payload(msgpack.packb(said | {"gw": gw}), MSGPACK)
+            for topic in (topics.status, topics.meta):
+                await one.put(topic, payload)
+        await receipted(one, 2)
+        await until(sinks.empty)
+    code, counts, said_by_sink = sink.stop()
+    assert (code, counts["stored"], counts["others"]) == (0, 2, 2 * len(NOTICES)), said_by_sink
+    states = dict(rows(sinks, "SELECT gw, state FROM gateway_status"))
+    assert states == {"gw-bytes": "online", "gw-nul": "online", "gw-offline": "offline"}
+    assert rows(sinks, "SELECT gw, body -> 'names' ->> 'a' FROM gateway_meta") == [
+        ("gw-described", "ff")
+    ]
 
 
 async def test_a_gateway_that_invents_epochs_fills_nobodys_disk(sinks: Sinks) -> None:

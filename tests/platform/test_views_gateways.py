@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -34,6 +35,9 @@ class City:
 
     def put(self, *made: GatewayNotice) -> None:
         self.store.keep_notices(made)
+
+    def run(self, statement: str) -> None:
+        self._db.execute(statement.encode())
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._db.execute(query.encode()).fetchall()
@@ -135,6 +139,9 @@ def test_a_gateway_that_changes_itself_all_the_time_is_bounded(
         {"state": "online", "epoch": 1, "boot": 1, "tq": "ntp", "issues": [ISSUE | {"since": "?"}]},
         {"state": "online", "epoch": 1, "boot": 1, "tq": "ntp", "issues": "none"},
         {"state": "offline", "why": "\0" * 9999},
+        {"state": "online", "epoch": 1, "boot": 1, "tq": "ntp", "x": [b"\xff", {"y": b""}]},
+        {"state": "online", "epoch": 1, "boot": 1, "tq": "ntp", "x": object()},
+        {"state": "offline", "why": b"\xff"},
     ],
 )  # fmt: skip
 def test_strange_statuses_harm_nothing(city: City, said: dict[str, Any]) -> None:
@@ -148,13 +155,32 @@ def test_strange_statuses_harm_nothing(city: City, said: dict[str, Any]) -> None
     [
         {"zone": 5}, {"latitude": 1e9}, {"names": "x"}, {"names": {"a": {"b": "\0"}}},
         {"devices": []}, {"devices": {"a": 5}}, {"devices": {"a": {"points": [1]}}},
-        {"box": "x"}, {"site_name": "\0\ud800"},
+        {"box": "x"}, {"site_name": "\0\ud800"}, {"names": {"a": b"\xff"}}, {"x": object()},
     ],
 )  # fmt: skip
 def test_strange_descriptions_harm_nothing(city: City, said: dict[str, Any]) -> None:
     city.put(meta(0, **said), meta(1))
     assert city.rows("SELECT count(*) > 0 FROM point") == [(True,)]
     city.rows("SELECT * FROM display_name")
+
+
+def test_one_that_the_database_refuses_stops_no_other(city: City) -> None:
+    city.run("""DO $$ BEGIN
+        CREATE FUNCTION kerbstone.no_seven() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN IF NEW.boot = 7 THEN RAISE division_by_zero; END IF; RETURN NEW; END';
+        CREATE TRIGGER no_seven BEFORE INSERT ON kerbstone.gateway_status
+            FOR EACH ROW EXECUTE FUNCTION kerbstone.no_seven();
+    END $$""")
+    bad = replace(online(2), data={**online(2).data, "boot": 7})
+    city.put(online(0, ISSUE), bad, meta(0), online(3))
+    assert city.state == ("online", 0, 0)
+    assert city.rows("SELECT count(*) FROM gateway_history") == [(1,)]
+
+
+def test_a_moment_that_is_none_harms_nothing(city: City) -> None:
+    city.put(replace(online(0), published_ms=1 << 60), replace(meta(0), published_ms=-(1 << 60)))
+    city.put(online(1))
+    assert city.state[0] == "online"
 
 
 def test_a_message_counts_from_when_the_broker_got_it(city: City) -> None:

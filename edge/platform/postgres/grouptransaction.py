@@ -6,7 +6,7 @@ on: a number of the ledger is a repeat or a conflict, and its record is looked u
 copied, and their numbers merged into the ledger. Then the tables by kind get their rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -14,18 +14,20 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from edge.core.numbers import Range
-from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
-from edge.platform.ledger import ranges_in as numbers_of
+from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS, SITE, KeepQuota, QuotaCount
 from edge.platform.postgres.kindrows import KindRows, Redated
+from edge.platform.postgres.ledgerrows import LedgerRows
 from edge.platform.postgres.places import Places
-from edge.platform.postgres.ranges import multirange_of, numbers_in
 from edge.platform.postgres.rows import (
     COLUMNS,
     LEDGER,
     RECEIVED,
     SEQ,
     TYPES,
+    WANTED,
+    Place,
+    clean,
+    columns_of,
     moment_of,
     record_of,
     row_of,
@@ -40,15 +42,6 @@ from edge.platform.receivedrecord import (
 )
 from edge.platform.recordstore import StoreVerdict
 
-LOCK: Final = "SELECT FROM ledger WHERE id = ANY (%s) ORDER BY id FOR UPDATE"
-NEW: Final = "unnest(%s::int[], %s::int8multirange[]) AS n (id, numbers)"
-COME_BEFORE: Final[LiteralString] = f"""
-SELECT l.id, (l.got * n.numbers)::text FROM ledger AS l JOIN {NEW} USING (id)
-WHERE l.got && n.numbers"""
-MERGE: Final[LiteralString] = (
-    f"UPDATE ledger AS l SET got = l.got + n.numbers FROM {NEW} WHERE l.id = n.id"
-)
-WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
 LOOK_UP: Final[LiteralString] = f"SELECT {COLUMNS} FROM record WHERE {WANTED}"
 # a repeat is mostly one of today or of yesterday: two partitions are searched, and not all
 RECENT: Final = " AND received > now() - interval '2 days'"
@@ -59,12 +52,6 @@ WHERE ledger = %s AND seq = %s AND received = %s"""
 REDATED: Final = "INSERT INTO redated VALUES (%s, %s) ON CONFLICT DO NOTHING"
 COPY: Final[LiteralString] = f"COPY record ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
 COPY_BESIDE: Final[LiteralString] = f"COPY conflict ({COLUMNS}, digest) FROM STDIN (FORMAT BINARY)"
-COVER: Final[LiteralString] = (
-    f"UPDATE ledger AS l SET covered = l.covered + n.numbers FROM {NEW} WHERE l.id = n.id"
-)
-NEWLY_COVERED: Final[LiteralString] = f"""
-SELECT l.id, ((n.numbers - l.covered) * l.got)::text FROM ledger AS l JOIN {NEW} USING (id)
-WHERE l.got && (n.numbers - l.covered)"""
 REFUSE: Final = """
 INSERT INTO refused (kind, gw, topic, why, size, payload, received)
 VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp()))"""
@@ -73,9 +60,6 @@ TALLY: Final = """
 INSERT INTO tally (gw, kind, kept, size, more) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (gw, kind)
 DO UPDATE SET (kept, size, more) = (excluded.kept, excluded.size, excluded.more)"""
 TALLY_LOCK: Final = 7_234_017_283_807_667_302  # counts of one gateway change in one group at a time
-
-Place = tuple[int, int]
-"""Row of the ledger, and number."""
 
 
 @dataclass(slots=True)
@@ -88,18 +72,19 @@ class _Known:
 
 
 class GroupTransaction:
-    """Within a transaction of `connection`, once."""
+    """Within a transaction of `connection`, once. `excess`: of what there was too much."""
 
     def __init__(self, connection: psycopg.Connection, places: Places) -> None:
         self._db, self._places = connection, places
+        self.excess: dict[Key, str] = {}
         self._known: dict[Place, _Known] = {}
         self._beside: set[tuple[Place, bytes]] = set()
         self._gone: set[Place] = set()
         self._fresh: dict[Place, ReceivedRecord] = {}
         self._dated: dict[Place, ReceivedRecord] = {}
         self._conflicts: list[tuple[Place, ReceivedRecord, bytes]] = []
-        self._covered: dict[int, list[Range]] = {}
-        self._newly_covered: set[Place] = set()
+        self._beyond: set[Place] = set()
+        self._ledger = LedgerRows(connection)
         self._rows = KindRows(connection, places)
         self._quota: KeepQuota | None = None
         self._counted: set[str] = set()
@@ -109,11 +94,17 @@ class GroupTransaction:
     ) -> list[StoreVerdict]:
         """What became of each entry. Raises psycopg.Error: then nothing has become of any."""
         # what two writers may both have to make comes before any lock that both may need
-        self._places.branches(self._db, {entry.branch for entry in entries})
-        self._places.open_days(self._db, {entry.received[:10] for entry in entries})
-        ledger = self._places.ledger_rows(self._db, (entry.key[:3] for entry in entries))
-        self._claim({(row, e.key[3]) for e in entries if (row := ledger.get(e.key[:3]))})
-        verdicts = [self._put(entry, ledger.get(entry.key[:3])) for entry in entries]
+        names = [entry.branch for entry in entries]
+        branches = self._places.branches(self._db, set(names))
+        filed = [e for e, name in zip(entries, names, strict=True) if name in branches]
+        self._places.open_days(self._db, {entry.received[:10] for entry in filed})
+        ledger = self._places.ledger_rows(self._db, (entry.key[:3] for entry in filed))
+        self._claim({(row, e.key[3]) for e in filed if (row := ledger.get(e.key[:3]))})
+        verdicts = [
+            self._put(entry, ledger.get(entry.key[:3]))
+            if name in branches else self._too_much(entry, SITE)
+            for entry, name in zip(entries, names, strict=True)
+        ]  # fmt: skip
         self._copy()
         for each in refused:
             self._refuse(each)
@@ -136,30 +127,22 @@ class GroupTransaction:
             if place not in self._fresh and (received := self._known[place].received) is not None:
                 redated.append(Redated(place, entry, received, entry.wall))
         better = {place: entry.wall for place, entry in self._dated.items()}
-        old = self._newly_covered - self._fresh.keys()
+        old = self._ledger.newly_covered - self._fresh.keys()
         self._rows.write(self._fresh, better, redated, old)
 
     def _claim(self, places: set[Place]) -> None:
         """Enter these numbers into the ledger, and find what was there of them."""
-        numbers: dict[int, list[int]] = {}
-        for row, seq in places:
-            numbers.setdefault(row, []).append(seq)
-        rows = sorted(numbers)
-        new = rows, [multirange_of((n, n) for n in numbers[row]) for row in rows]
-        self._db.execute(LOCK, (rows,))
-        before = self._db.execute(COME_BEFORE, new).fetchall()
-        self._db.execute(MERGE, new)
-        again = {(row, seq) for row, ranges in before for seq in numbers_in(ranges)}
+        again, self._beyond = self._ledger.claim(places)
         if not again:
             return
         left = again - self._look_up(again, RECENT)
         self._gone = left - self._look_up(left, "") if left else set()
-        found = self._db.execute(BESIDE, _columns(again)).fetchall()
+        found = self._db.execute(BESIDE, columns_of(again)).fetchall()
         self._beside = {((row, seq), digest) for row, seq, digest in found}
 
     def _look_up(self, places: set[Place], when: LiteralString) -> set[Place]:
         found = set()
-        for row in self._db.execute(LOOK_UP + when, _columns(places)):
+        for row in self._db.execute(LOOK_UP + when, columns_of(places)):
             record = record_of(row, ("", 0, ""), "")
             place = row[LEDGER], row[SEQ]
             self._known[place] = _Known(record.payload, record.wall, row[RECEIVED])
@@ -168,16 +151,18 @@ class GroupTransaction:
 
     def _put(self, entry: ReceivedRecord, ledger: int | None) -> StoreVerdict:
         if ledger is None:
-            return "excess"
+            return self._too_much(entry, EPOCH)
         place = ledger, entry.key[3]
         known = self._known.get(place)
         if known is None and place in self._gone:  # its day is no longer kept
             return "repeat"
+        if place in self._beyond:
+            return self._too_much(entry, GAPS)
         if known is None:
             self._known[place] = _Known(entry.payload, entry.wall, None)
             self._fresh[place] = entry
-            if (covered := numbers_of(entry.payload, entry.key[3])) != [(entry.key[3],) * 2]:
-                self._covered.setdefault(ledger, []).extend(covered)
+            if not self._ledger.cover(ledger, entry):
+                self._quotas(entry.key[0]).count(entry.key[0], COVERS)
             return "stored"
         if same_content(known.payload, entry.payload):
             if entry.wall.better(known.wall):
@@ -186,10 +171,16 @@ class GroupTransaction:
         digest = entry.digest()
         if (place, digest) not in self._beside:
             if not self._quotas(entry.key[0]).keep(entry.key[0], CONFLICT, entry.size):
+                self.excess[entry.key] = CONFLICT
                 return "excess"
             self._beside.add((place, digest))
             self._conflicts.append((place, entry, digest))
         return "conflict"
+
+    def _too_much(self, entry: ReceivedRecord, kind: str) -> StoreVerdict:
+        self._quotas(entry.key[0]).count(entry.key[0], kind)
+        self.excess[entry.key] = kind
+        return "excess"
 
     def _copy(self) -> None:
         beside = [entry for _, entry, _ in self._conflicts]
@@ -205,12 +196,7 @@ class GroupTransaction:
                 copy.set_types([*TYPES, "bytea"])
                 for (ledger, _), entry, digest in self._conflicts:
                     copy.write_row((*row_of(entry, ledger, branches[entry.branch]), digest))
-        if self._covered:
-            rows = sorted(self._covered)
-            new = rows, [multirange_of(self._covered[row]) for row in rows]
-            for row, numbers in self._db.execute(NEWLY_COVERED, new).fetchall():
-                self._newly_covered |= {(row, seq) for seq in numbers_in(numbers)}
-            self._db.execute(COVER, new)
+        self._ledger.flush()
         for place, entry in self._dated.items():
             wall = entry.wall
             received = self._known[place].received or moment_of(self._fresh[place].received)
@@ -221,9 +207,9 @@ class GroupTransaction:
 
     def _refuse(self, each: RefusedMessage) -> None:
         if self._quotas(each.gw).keep(each.gw, each.kind, each.kept_size):
-            topic, why = (text.replace("\0", "\ufffd") for text in (each.topic, each.why))
             row = (
-                each.kind, each.gw, topic, why, each.size, each.payload, moment_of(each.received)
+                each.kind, each.gw, clean(each.topic), clean(each.why), each.size, each.payload,
+                moment_of(each.received),
             )  # fmt: skip
             self._db.execute(REFUSE, row)
 
@@ -238,8 +224,3 @@ class GroupTransaction:
             for kind, *counts in self._db.execute(TALLIES, (name,)):
                 self._quota.restore(name, kind, QuotaCount(*counts))
         return self._quota
-
-
-def _columns(places: Iterable[Place]) -> tuple[list[int], list[int]]:
-    found = sorted(places)
-    return [row for row, _ in found], [seq for _, seq in found]

@@ -17,18 +17,15 @@ from edge.platform.postgres.kindtables import DEVICE, EVENT, LANE, KindTable, ta
 from edge.platform.postgres.lanesums import LaneSums
 from edge.platform.postgres.places import Places
 from edge.platform.postgres.ranges import multirange_of, numbers_in
-from edge.platform.postgres.rows import moment_of
+from edge.platform.postgres.rows import WANTED, Place, columns_of, moment_of
 from edge.platform.receivedrecord import Key, ReceivedRecord, WallTimes
 
-Place = tuple[int, int]
-"""Row of the ledger, and number."""
 Times = tuple[datetime | None, datetime | None]
 
 _OWN: Final[LiteralString] = ", ".join(name for name, _ in LANE.own)
 _MERGED: Final = [name for name, _ in LANE.own].index("merged")
 LANES: Final[LiteralString] = f"SELECT ledger, seq, source, wall_from, wall_to, {_OWN} FROM lane"
 ONE_LANE: Final[LiteralString] = f"{LANES} WHERE received = %s AND ledger = %s AND seq = %s"
-WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
 WHEN: Final[LiteralString] = f"SELECT DISTINCT received FROM record WHERE {WANTED}"
 OLD_LANES: Final[LiteralString] = f"{LANES} WHERE received = ANY (%s) AND {WANTED}"
 COVERED: Final = """
@@ -207,7 +204,7 @@ class KindRows:
 
     def _take_away(self, places: set[Place]) -> None:
         """From the sums: the merged record counts now, and not these."""
-        wanted = [row for row, _ in places], [seq for _, seq in places]
+        wanted = columns_of(places)
         received = [moment for (moment,) in self._db.execute(WHEN, wanted).fetchall()]
         for _, _, source, start, end, *own in self._db.execute(OLD_LANES, (received, *wanted)):
             if not own[_MERGED]:

@@ -15,6 +15,7 @@ from edge.platform.postgres.bodies import (
     LaneBody,
     PointBody,
 )
+from edge.platform.postgres.rows import clean
 
 FILED: Final[tuple[tuple[LiteralString, str], ...]] = (
     ("received", "timestamptz"), ("wall_from", "timestamptz"), ("wall_to", "timestamptz"),
@@ -118,13 +119,6 @@ def _health(sent: Mapping[str, Any]) -> tuple[Any, ...]:
         body.clock_synchronised, body.connected, body.in_memory, body.read_only,
         None if cause is None else clean(cause),
     )  # fmt: skip
-
-
-def clean(text: str) -> str:
-    """As PostgreSQL takes it: without NUL, and without halves of characters."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def flaw_of(quality: Mapping[str, int]) -> str | None:

@@ -6,8 +6,8 @@ but in `record`.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import psycopg
 
@@ -15,6 +15,7 @@ REMEMBERED: Final = 200_000  # of each; some 60 MB
 SOURCES_LIMIT: Final = 1_000  # of a gateway
 LISTS_LIMIT: Final = 100  # of a source: each change of its points is another list
 
+Key = TypeVar("Key", bound=Hashable)
 Source = tuple[int, str]
 """Number of the branch, and name."""
 PointList = tuple[int, tuple[str, ...]]
@@ -78,12 +79,12 @@ class Names:
 
     def _find_sources(self, db: psycopg.Connection, columns: Sequence[list[Any]]) -> None:
         rows = db.execute(FIND_SOURCES, columns).fetchall()
-        _remember(self._sources, {(branch, source): id_ for branch, source, id_ in rows})
+        remember(self._sources, {(branch, source): id_ for branch, source, id_ in rows})
 
     def _find_lists(self, db: psycopg.Connection, keys: Sequence[PointList]) -> None:
         digests = {(key[0], _digest(key[1])): key for key in keys}
         rows = db.execute(FIND_LISTS, ([key[0] for key in digests], [key[1] for key in digests]))
-        _remember(self._lists, {digests[source, digest]: id_ for source, digest, id_ in rows})
+        remember(self._lists, {digests[source, digest]: id_ for source, digest, id_ in rows})
 
 
 def _within(missing: list[Any], counts: dict[int, int], most: int) -> list[Any]:
@@ -100,7 +101,8 @@ def _digest(names: Sequence[str]) -> bytes:
     return hashlib.blake2b("\0".join(names).encode(), digest_size=12).digest()
 
 
-def _remember(known: OrderedDict[Any, int], found: dict[Any, int]) -> None:
+def remember(known: OrderedDict[Key, int], found: Mapping[Key, int]) -> None:
+    """The oldest make room."""
     known.update(found)
     while len(known) > REMEMBERED:
         known.popitem(last=False)

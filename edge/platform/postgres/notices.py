@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import psycopg
-from msgspec import Meta, Struct, ValidationError, convert, to_builtins
+from msgspec import Meta, Struct, convert, to_builtins
 from psycopg.types.json import Jsonb
 
 from edge.platform.gatewaynotice import GatewayNotice
-from edge.platform.postgres.kindtables import clean
-from edge.platform.postgres.rows import moment_of
+from edge.platform.postgres.rows import clean, moment_of
 from edge.wire.contract.terms import Count, Epoch
 
 CHANGES_LIMIT: Final = 200  # of the description of a gateway; beyond it the newest one is replaced
@@ -51,6 +50,7 @@ UPDATE gateway_meta SET published = %(at)s, branch = %(branch)s, site_name = %(s
     image = %(image)s, board = %(board)s, body = %(body)s
 WHERE gw = %(gw)s AND published = %(newest)s"""
 
+UNSTORABLE: Final = (psycopg.DataError, ValueError, TypeError, OverflowError, RecursionError)
 Degrees = Annotated[float, Meta(ge=-180, le=180)]
 
 
@@ -86,18 +86,25 @@ class _Description(Struct):
 
 
 def keep_notices(db: psycopg.Connection, notices: Sequence[GatewayNotice]) -> None:
-    """Within a transaction. What is of another shape than the contract changes nothing."""
+    """Within a transaction. What is of another shape than the contract changes nothing, nor does
+    what the database cannot hold."""
     for each in sorted(notices, key=lambda each: each.gw):  # two groups never wait in a circle
-        moment = datetime.fromtimestamp(each.published_ms / 1000, UTC)
-        found = {"gw": each.gw, "branch": each.branch, "at": moment}
         try:
-            said = _status(each.data) if each.kind == "status" else _meta(each.data)
-        except (ValidationError, ValueError):
+            row = _row(each)
+            with db.transaction():  # a savepoint: the others are kept
+                if each.kind == "status":
+                    db.execute(STATUS, row)
+                else:
+                    _keep_meta(db, row)
+        except UNSTORABLE:
             continue
-        if each.kind == "status":
-            db.execute(STATUS, found | said)
-        else:
-            _keep_meta(db, found | said)
+
+
+def _row(each: GatewayNotice) -> dict[str, Any]:
+    """Raises what is in UNSTORABLE."""
+    moment = datetime.fromtimestamp(each.published_ms / 1000, UTC)
+    said = _status(each.data) if each.kind == "status" else _meta(each.data)
+    return {"gw": each.gw, "branch": each.branch, "at": moment, **said}
 
 
 def _status(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,10 +151,10 @@ def _keep_meta(db: psycopg.Connection, row: dict[str, Any]) -> None:
 
 
 def _jsonb(data: Any) -> Jsonb:
-    """As PostgreSQL takes it: without NUL, and without halves of characters."""
-    return Jsonb(data, dumps=_dumps)
+    """As PostgreSQL takes it: without NUL, and without halves of characters; bytes as their hex.
 
-
-def _dumps(data: Any) -> str:
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\\ufffd")
-    return text.encode("utf-8", "replace").decode()
+    Raises ValueError, TypeError or RecursionError now, and not when a statement is sent.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, default=bytes.hex)
+    text = text.replace("\\u0000", "\\ufffd").encode("utf-8", "replace").decode()
+    return Jsonb(text, dumps=str)

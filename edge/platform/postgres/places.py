@@ -4,21 +4,26 @@ They never change, so each is asked for once and then remembered.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import psycopg
 
-from edge.platform.postgres.names import Names
+from edge.platform.postgres.names import Names, remember
 
-REMEMBERED: Final = 200_000  # of each; some 30 MB
+OPENED_AHEAD: Final = timedelta(hours=6)
+BRANCHES_OF_GATEWAY: Final = 16  # a box moves to another site now and then
+BRANCH_LOCK: Final = 7_234_017_283_807_667_303  # new ones are made by one group at a time
 EPOCHS_A_DAY: Final = 1_000  # a gateway that starts anew more often has no more rows that day
 
 LedgerKey = tuple[str, int, str]
 """Gateway, epoch and stream."""
 
-SORTED_NEW: Final = "SELECT DISTINCT * FROM unnest(%s::text[]) ORDER BY 1"  # in order: no deadlocks
-NEW_BRANCHES: Final = f"INSERT INTO branch (branch) {SORTED_NEW} ON CONFLICT DO NOTHING"
+AHEAD_WAIT: Final = "SET LOCAL lock_timeout = '100ms'"
+FIND_BRANCHES: Final = "SELECT branch, id FROM branch WHERE branch = ANY (%s)"
+COUNT_BRANCHES: Final = "SELECT gw, count(*) FROM branch WHERE gw = ANY (%s) GROUP BY gw"
+NEW_BRANCHES: Final = "INSERT INTO branch (branch) SELECT * FROM unnest(%s::text[])"
 NEW_GATEWAYS: Final = """
 INSERT INTO gateway (gw, joined_epoch) SELECT * FROM unnest(%s::text[], %s::bigint[]) ORDER BY 1
 ON CONFLICT DO NOTHING"""
@@ -55,16 +60,57 @@ class Places:
             connection.execute("SELECT open_day(%s)", (day,))
             self._days.add(day)
 
-    def branches(self, connection: psycopg.Connection, names: Iterable[str]) -> dict[str, int]:
-        """The numbers of these beginnings of topics, made where they are new."""
-        wanted = set(names)
-        if missing := sorted(wanted - self._branches.keys()):
-            connection.execute(NEW_BRANCHES, (missing,))
-            rows = connection.execute(
-                "SELECT branch, id FROM branch WHERE branch = ANY (%s)", (missing,)
-            )
-            _remember(self._branches, rows.fetchall())
-        return {name: self._branches[name] for name in wanted}
+    def open_ahead(self, connection: psycopg.Connection, received: str) -> None:
+        """Of the day that begins in a few hours, so that at midnight nobody waits for anybody.
+
+        In a transaction of its own. When it would have to wait, the next group tries again.
+        """
+        day = (datetime.fromisoformat(received) + OPENED_AHEAD).date().isoformat()
+        if day in self._days:
+            return
+        try:
+            with connection.transaction():
+                connection.execute(AHEAD_WAIT)
+                connection.execute("SELECT open_day(%s)", (day,))
+        except psycopg.errors.LockNotAvailable:
+            return
+        self._days.add(day)
+
+    def branches(self, connection: psycopg.Connection, names: Collection[str]) -> dict[str, int]:
+        """The numbers of these beginnings of topics, made where they are new. Left out is what is
+        beyond the bound of its gateway."""
+        found = {name: self._branches[name] for name in names if name in self._branches}
+        if missing := set(names) - found.keys():
+            found |= self._find_branches(connection, missing)
+            missing -= found.keys()
+            if missing and self._with_room(connection, missing):
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (BRANCH_LOCK,))
+                found |= self._find_branches(connection, missing)
+                if made := self._with_room(connection, missing - found.keys()):
+                    connection.execute(NEW_BRANCHES, (made,))
+                    found |= self._find_branches(connection, made)
+        return found
+
+    def _find_branches(
+        self, connection: psycopg.Connection, names: Collection[str]
+    ) -> dict[str, int]:
+        found: dict[str, int] = dict(connection.execute(FIND_BRANCHES, (list(names),)).fetchall())
+        remember(self._branches, found)
+        return found
+
+    def _with_room(self, connection: psycopg.Connection, names: Collection[str]) -> list[str]:
+        """Those of these new ones that their gateways may have."""
+        gateways: dict[str, list[str]] = {}
+        for name in sorted(names):
+            gateways.setdefault(name.rpartition("/")[2], []).append(name)
+        counts: dict[str, int] = dict(
+            connection.execute(COUNT_BRANCHES, (list(gateways),)).fetchall()
+        )
+        return [
+            name
+            for gw, wanted in gateways.items()
+            for name in wanted[: max(0, BRANCHES_OF_GATEWAY - counts.get(gw, 0))]
+        ]
 
     def ledger_rows(
         self, connection: psycopg.Connection, keys: Iterable[LedgerKey]
@@ -80,7 +126,7 @@ class Places:
 
     def _find(self, connection: psycopg.Connection, keys: Sequence[LedgerKey]) -> None:
         rows = connection.execute(LEDGER_IDS, _columns(keys)).fetchall()
-        _remember(self._ledger, [((gw, epoch, stream), id_) for gw, epoch, stream, id_ in rows])
+        remember(self._ledger, {(gw, epoch, stream): id_ for gw, epoch, stream, id_ in rows})
 
     def _make(self, connection: psycopg.Connection, keys: Sequence[LedgerKey]) -> None:
         joined: dict[str, int] = {}
@@ -100,9 +146,3 @@ class Places:
 
 def _columns(keys: Sequence[LedgerKey]) -> tuple[list[Any], list[Any], list[Any]]:
     return [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
-
-
-def _remember(known: OrderedDict[Any, int], rows: Iterable[Sequence[Any]]) -> None:
-    known.update((key, number) for key, number in rows)
-    while len(known) > REMEMBERED:
-        known.popitem(last=False)

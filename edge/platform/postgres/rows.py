@@ -1,6 +1,6 @@
 """A record as a row, and back. Columns are what is asked for; all else is read from the payload."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,6 +26,11 @@ TYPES: Final = (
 SEQ, RECEIVED, LEDGER = 0, 6, 7
 """Where these stand in a row."""
 
+WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
+"""Rows at these places; `columns_of` has the values."""
+
+Place = tuple[int, int]
+"""Row of the ledger, and number."""
 PostgresRow = tuple[Any, ...]
 """In the order of COLUMNS."""
 
@@ -54,9 +59,22 @@ def record_of(row: PostgresRow, key: tuple[str, int, str], branch: str) -> Recei
     )  # fmt: skip
 
 
+def columns_of(places: Iterable[Place]) -> tuple[list[int], list[int]]:
+    """As arrays, in order."""
+    found = sorted(places)
+    return [row for row, _ in found], [seq for _, seq in found]
+
+
 def wall_list(wall: WallTimes) -> list[str | None]:
     """What `wall` of a row is, once its times are not those of its payload."""
-    return [wall.start, wall.end, wall.tq, wall.bounds]
+    return [clean(wall.start), clean(wall.end), wall.tq, wall.bounds]
+
+
+def clean(text: str) -> str:
+    """As PostgreSQL takes it: without NUL, and without halves of characters."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def encoding_of(content_type: str | None) -> int:

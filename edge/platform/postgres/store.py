@@ -11,8 +11,9 @@ from edge.platform.days import DayCounts
 from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry
+from edge.platform.postgres.connection import connect
 from edge.platform.postgres.grouptransaction import GroupTransaction
-from edge.platform.postgres.migrate import SCHEMA, check_version
+from edge.platform.postgres.migrate import check_version
 from edge.platform.postgres.notices import keep_notices
 from edge.platform.postgres.places import LedgerKey, Places
 from edge.platform.postgres.proofdesk import (
@@ -25,11 +26,11 @@ from edge.platform.postgres.proofdesk import (
 from edge.platform.postgres.ranges import ranges_in
 from edge.platform.postgres.rows import COLUMNS, record_of
 from edge.platform.prover import ProofDesk
-from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
+from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, refused_record
 from edge.platform.recordstore import CommittedRecord, RecordStoreError, StoreDamage
 from edge.platform.streamproof import StreamProof
 
-CONNECT_S: Final = 10
+UNSTORABLE: Final = (psycopg.DataError, ValueError, OverflowError)  # it would fail again for ever
 FETCHED: Final = 1_000  # rows that a reader holds at once
 GATEWAYS: Final = 'SELECT gw, joined_epoch FROM gateway ORDER BY gw COLLATE "C"'
 LEDGER_OF: Final = """
@@ -71,31 +72,21 @@ class PostgresStore:
     def commit(
         self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
     ) -> list[CommittedRecord]:
-        """All of it or nothing; on the disk when this returns.
+        """On the disk when this returns. A record that the database cannot hold is set aside.
 
-        When the connection is lost meanwhile, nobody knows which of both: what has been stored is
-        a repeat when it is committed again.
+        When it raises, nobody knows what has been stored: that is a repeat when it is committed
+        again.
         """
         with self._store_errors():
-            if self._db.closed:
-                self._db = self._connect()
-            try:
-                with self._db.transaction():
-                    group = GroupTransaction(self._db, self._places)
-                    verdicts = group.write(entries, refused)
-            except BaseException:
-                self._places = Places()  # what was made in it is nowhere
-                raise
-        return [
-            CommittedRecord(entry, verdict, group.unfit.get(entry.key, ""))
-            for entry, verdict in zip(entries, verdicts, strict=True)
-        ]
+            self._open()
+            if entries:
+                self._places.open_ahead(self._db, max(entry.received for entry in entries))
+            return self._commit(entries, refused)
 
     def keep_notices(self, notices: Sequence[GatewayNotice]) -> None:
         """The last status of each gateway, and the history of its description."""
         with self._store_errors():
-            if self._db.closed:
-                self._db = self._connect()
+            self._open()
             with self._db.transaction():
                 keep_notices(self._db, notices)
 
@@ -162,12 +153,56 @@ class PostgresStore:
 
     # -- inside ------------------------------------------------------------------------------------
 
+    def _commit(
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+    ) -> list[CommittedRecord]:
+        """All of it or nothing; or in parts, when one message cannot be stored."""
+        try:
+            return self._write_group(entries, refused)
+        except UNSTORABLE as error:
+            if len(entries) + len(refused) == 1:
+                return self._set_aside(entries, error)
+        if entries and refused:
+            return self._commit(entries, ()) + self._commit((), refused)
+        half = max(len(entries), len(refused)) // 2
+        return self._commit(entries[:half], refused[:half]) + self._commit(
+            entries[half:], refused[half:]
+        )
+
+    def _set_aside(
+        self, entries: Sequence[ReceivedRecord], error: Exception
+    ) -> list[CommittedRecord]:
+        """Nothing is kept of a refused message that cannot be kept: it is told when it comes."""
+        why = f"the database cannot hold it: {' '.join(str(error).split())}"
+        for entry in entries:
+            self._commit((), [refused_record(entry, why)])
+        return [CommittedRecord(entry, "refused", why) for entry in entries]
+
+    def _write_group(
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+    ) -> list[CommittedRecord]:
+        try:
+            with self._db.transaction():
+                group = GroupTransaction(self._db, self._places)
+                verdicts = group.write(entries, refused)
+        except BaseException:
+            self._places = Places()  # what was made in it is nowhere
+            raise
+        return [
+            CommittedRecord(
+                entry, verdict, group.unfit.get(entry.key, ""), group.excess.get(entry.key, "")
+            )
+            for entry, verdict in zip(entries, verdicts, strict=True)
+        ]
+
+    def _open(self) -> None:
+        """Connect again when the connection has ended: perhaps to another server's copy."""
+        if self._db.closed:
+            self._db, self._places = self._connect(), Places()
+
     def _connect(self) -> psycopg.Connection:
         try:
-            connection = psycopg.connect(
-                self._url, connect_timeout=CONNECT_S, application_name="kerbstone",
-                options=f"-c search_path={SCHEMA} -c timezone=UTC", autocommit=True,
-            )  # fmt: skip
+            connection = connect(self._url)
         except psycopg.ProgrammingError as error:
             raise ConfigError(f"this is no address of a database: {error}") from error
         try:

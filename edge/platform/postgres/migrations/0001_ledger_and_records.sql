@@ -24,6 +24,9 @@ CREATE TABLE ledger (
     opened timestamptz NOT NULL DEFAULT now(),
     UNIQUE (gateway, epoch, stream)
 ) WITH (fillfactor = 50);  -- each commit changes rows here: the new version finds room on the page
+-- not compressed: a sink bounds them by their size, and writes them with each commit
+ALTER TABLE ledger
+    ALTER COLUMN got SET STORAGE EXTERNAL, ALTER COLUMN covered SET STORAGE EXTERNAL;
 COMMENT ON TABLE ledger IS 'One row for each gateway, epoch and stream: which numbers are stored.';
 COMMENT ON COLUMN ledger.got IS 'Numbers of stored records; ranges end before their second number.';
 COMMENT ON COLUMN ledger.covered IS 'Numbers for which stored merged records stand.';
@@ -31,8 +34,11 @@ COMMENT ON COLUMN ledger.opened IS 'When its first record came.';
 
 CREATE TABLE branch (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    branch text NOT NULL UNIQUE
+    branch text NOT NULL UNIQUE,
+    site text GENERATED ALWAYS AS (split_part(branch, '/', -2)) STORED,
+    gw text GENERATED ALWAYS AS (split_part(branch, '/', -1)) STORED
 );
+CREATE INDEX branch_gw ON branch (gw);
 COMMENT ON TABLE branch IS 'Beginnings of topics: PREFIX/SITE/GATEWAY.';
 
 CREATE TABLE record (
@@ -103,17 +109,29 @@ COMMENT ON TABLE tally IS 'How many conflicts, refused messages and epochs of a 
 COMMENT ON COLUMN tally.size IS 'Bytes of what is kept.';
 COMMENT ON COLUMN tally.more IS 'How many more came, and are not kept.';
 
--- a sink owns nothing and makes no tables: it may call this
+-- A sink owns nothing and makes no tables: it may call this. A table that is made first and attached
+-- then waits for no reader, and no reader for it; PARTITION OF would wait for all of them.
 CREATE FUNCTION open_day(day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = kerbstone, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
-    name text := 'record_' || to_char(day, 'YYYYMMDD');
+    parent text;
+    made text;
 BEGIN
-    IF to_regclass(name) IS NULL THEN
-        PERFORM pg_advisory_xact_lock(7234017283807667301);
-        EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF record'
-            ' FOR VALUES FROM (%L) TO (%L)', name, day::timestamptz, (day + 1)::timestamptz);
-    END IF;
+    PERFORM pg_advisory_xact_lock(7234017283807667301);  -- and what another one has made is seen
+    FOR parent IN
+        SELECT relname FROM pg_class WHERE relnamespace = 'kerbstone'::regnamespace AND relkind = 'p'
+        ORDER BY 1
+    LOOP
+        made := parent || '_' || to_char(day, 'YYYYMMDD');
+        CONTINUE WHEN EXISTS (
+            SELECT FROM pg_class
+            WHERE relnamespace = 'kerbstone'::regnamespace AND relname = made
+        );
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL EXCLUDING COMMENTS)', made, parent);
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+            parent, made, day::timestamptz, (day + 1)::timestamptz);
+    END LOOP;
 END $$;
-COMMENT ON FUNCTION open_day IS 'Makes the partition for what is received on this UTC day.';
+COMMENT ON FUNCTION open_day IS
+    'Makes the partitions of all tables that have them for what is received on this UTC day.';
 REVOKE ALL ON FUNCTION open_day FROM PUBLIC;

@@ -1,10 +1,6 @@
 -- What records say, as columns: written in the transaction that stores the records. Each row leads
 -- back to its record by (received, ledger, seq). The views of the schema `city` are for people.
 
-ALTER TABLE branch
-    ADD COLUMN site text GENERATED ALWAYS AS (split_part(branch, '/', -2)) STORED,
-    ADD COLUMN gw text GENERATED ALWAYS AS (split_part(branch, '/', -1)) STORED;
-
 CREATE TABLE source (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     branch integer NOT NULL REFERENCES branch,
@@ -200,20 +196,3 @@ CREATE TABLE health (
 CREATE INDEX health_source ON health (source, wall_from);
 CREATE INDEX health_received ON health USING brin (received);
 COMMENT ON TABLE health IS 'State of gateways, every quarter of an hour.';
-
-CREATE OR REPLACE FUNCTION open_day(day date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = kerbstone, pg_temp SET timezone = 'UTC' AS $$
-DECLARE
-    parent text;
-    name text;
-BEGIN
-    FOREACH parent IN ARRAY ARRAY['record', 'lane', 'bay', 'device', 'event', 'health'] LOOP
-        name := parent || '_' || to_char(day, 'YYYYMMDD');
-        IF to_regclass(name) IS NULL THEN
-            PERFORM pg_advisory_xact_lock(7234017283807667301);
-            EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I'
-                ' FOR VALUES FROM (%L) TO (%L)', name, parent,
-                day::timestamptz, (day + 1)::timestamptz);
-        END IF;
-    END LOOP;
-END $$;
