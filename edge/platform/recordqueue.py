@@ -13,7 +13,8 @@ each and no second object, which is a sixth of the CPU of a record less.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import aio_pika
@@ -49,8 +50,12 @@ ARGUMENTS: Final[dict[str, FieldValue]] = {
     "x-dead-letter-strategy": "at-least-once",
     "x-overflow": "reject-publish",  # without it the strategy is not allowed; there is no limit
 }
-LOST: Final = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, RuntimeError)
+LOST: Final = (aio_pika.exceptions.AMQPError, OSError, RuntimeError)
 """What the library raises when a connection has ended; RuntimeError: the channel was closed."""
+
+
+class LostConnectionError(Exception):
+    """The connection to the broker has ended; what is not acknowledged comes again, to any sink."""
 
 
 def amqp_url(source: BrokerSource) -> URL:
@@ -76,7 +81,10 @@ def binding_keys(prefix: str) -> list[str]:
 
 
 class RecordQueue:
-    """One connection. `arrived` is what has come and is not taken yet, in order."""
+    """One connection. `arrived` is what has come and is not taken yet, in order.
+
+    Raises LostConnectionError where the connection cannot be made or has ended.
+    """
 
     def __init__(self, prefix: str) -> None:
         self.arrived: list[DeliveredMessage] = []
@@ -87,20 +95,22 @@ class RecordQueue:
         self._channel: LowerChannel | None = None
 
     async def open(self, source: BrokerSource) -> None:
-        """Connect and consume. Raises UnreachableError when the broker refuses us or the queue,
-        one of LOST when it is not reached."""
-        self._connection = await aio_pika.connect(
-            amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls
-        )
-        self._connection.close_callbacks.add(self._ended)
-        channel = await self._with_queue(self._connection)
-        channel.close_callbacks.add(self._ended)
-        self._channel = await channel.get_underlay_channel()
-        await self._channel.basic_consume(QUEUE, self._came)
+        """Connect and consume. Raises UnreachableError when the broker refuses us or the queue."""
+        with _lost():
+            self._connection = await aio_pika.connect(
+                amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls
+            )
+            self._connection.close_callbacks.add(self._ended)
+            channel = await self._with_queue(self._connection)
+            channel.close_callbacks.add(self._ended)
+            self._channel = await channel.get_underlay_channel()
+            await self._channel.basic_consume(QUEUE, self._came)
 
     async def close(self) -> None:
+        """Also where it has ended already."""
         if self._connection is not None:
-            await self._connection.close()
+            with suppress(LostConnectionError), _lost():
+                await self._connection.close()
 
     async def wait(self, stop: asyncio.Event, for_s: float | None) -> None:
         """Until something has come, the connection has ended, or `stop` is set."""
@@ -128,22 +138,23 @@ class RecordQueue:
 
     async def answer(self, receipts: Iterable[tuple[str, Payload]], last: DeliveredMessage) -> int:
         """Publish receipts, then acknowledge `last` and all before it. How many receipts."""
-        count = 0
         assert self._channel is not None, "not open"
         assert last.delivery_tag is not None
-        for topic, payload in receipts:
-            properties = spec.Basic.Properties(
-                content_type=payload.content_type,
-                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,  # QoS 1 for the gateway
-            )
-            await self._channel.basic_publish(
-                payload.data,
-                exchange=EXCHANGE,
-                routing_key=topic.translate(SWAPPED),
-                properties=properties,
-            )
-            count += 1
-        await self._channel.basic_ack(last.delivery_tag, multiple=True)
+        count = 0
+        with _lost():
+            for topic, payload in receipts:
+                properties = spec.Basic.Properties(
+                    content_type=payload.content_type,
+                    delivery_mode=aio_pika.DeliveryMode.PERSISTENT,  # QoS 1 for the gateway
+                )
+                await self._channel.basic_publish(
+                    payload.data,
+                    exchange=EXCHANGE,
+                    routing_key=topic.translate(SWAPPED),
+                    properties=properties,
+                )
+                count += 1
+            await self._channel.basic_ack(last.delivery_tag, multiple=True)
         return count
 
     async def _with_queue(self, connection: AbstractConnection) -> AbstractChannel:
@@ -179,6 +190,15 @@ class RecordQueue:
 
     def _ended(self, *_: object) -> None:
         self.lost.set()
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    """Only calls of the library stand in it: a fault of ours may be a RuntimeError, too."""
+    try:
+        yield
+    except LOST as error:
+        raise LostConnectionError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def arrived_message(message: DeliveredMessage) -> ArrivedMessage:

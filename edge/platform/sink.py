@@ -13,7 +13,7 @@ from aiormq.abc import DeliveredMessage
 
 from edge.core import AsyncClock
 from edge.platform.recordingest import RecordIngest
-from edge.platform.recordqueue import LOST, RecordQueue, arrived_message
+from edge.platform.recordqueue import LostConnectionError, RecordQueue, arrived_message
 from edge.platform.recordstore import RecordStoreError
 from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.wire import Payload
@@ -25,10 +25,6 @@ STEP_NS: Final = 5_000_000
 RETRY_NS: Final = 500_000_000  # doubled up to MAX_RETRY_NS, and spread: not all sinks at once
 MAX_RETRY_NS: Final = 30_000_000_000
 FIRST_ROUNDS: Final = 3  # through all brokers: one that has just started refuses for a moment
-
-
-class LostConnectionError(Exception):
-    """The connection to the broker has ended; what is not acknowledged comes again, to any sink."""
 
 
 class Sink:
@@ -68,16 +64,16 @@ class Sink:
                 on_ready(source)
                 await self._consume(queue, stop, idle_s)
                 return
-            except (*LOST, LostConnectionError, TimeoutError) as error:
+            except LostConnectionError as error:
                 failures += 1
                 if not was_open and failures >= FIRST_ROUNDS * len(self._brokers):
                     where = f"{source.host}:{source.port}"
-                    raise UnreachableError(f"{where}: {_words(error)}") from error
+                    raise UnreachableError(f"{where}: {error}") from error
                 if was_open and failures == 1:
                     self.counts.reconnections += 1
-                    self._ingest.report(f"connection lost ({_words(error)}), trying again")
+                    self._ingest.report(f"connection lost ({error}), trying again")
             finally:
-                await _closed(queue)
+                await queue.close()
             await self._pause(failures, stop)
 
     async def _consume(self, queue: RecordQueue, stop: asyncio.Event, idle_s: float | None) -> None:
@@ -138,14 +134,3 @@ class Sink:
         finally:
             sleeping.cancel()
             stopping.cancel()
-
-
-async def _closed(queue: RecordQueue) -> None:
-    try:
-        await queue.close()
-    except LOST:
-        return  # it has ended already
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -34,6 +34,15 @@ class SinkProcess:
         self._process.kill()
         self._process.communicate(timeout=60)
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def left(self) -> tuple[int, str]:
+        """Exit code of one that has ended by itself, and what it said."""
+        err = self._process.communicate(timeout=60)[1]
+        return self._process.returncode, err
+
     def stop(self) -> tuple[int, dict[str, int], str]:
         """Exit code, counts, and what it said."""
         self._process.terminate()
