@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
             return _migrate(args.database)
         if not args.broker:
             raise ConfigError("--broker is missing: amqps://HOST:PORT of RabbitMQ")
+        from edge.platform.amqp import PORTS
         from edge.platform.postgres.store import PostgresStore
-        from edge.platform.recordqueue import PORTS
         from edge.platform.sink import Sink
 
         password = read_password(args.password_file) if args.password_file else None

@@ -48,6 +48,7 @@ class RecordIngestCounts:
     others: int = 0  # status, meta, last, answers
     commits: int = 0
     receipts: int = 0  # messages
+    receipts_unsent: int = 0  # that RabbitMQ did not take: those records come again
     reconnections: int = 0
 
 

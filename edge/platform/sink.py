@@ -12,8 +12,9 @@ from typing import Final
 from aiormq.abc import DeliveredMessage
 
 from edge.core import AsyncClock
+from edge.platform.amqp import LostConnectionError
 from edge.platform.recordingest import RecordIngest
-from edge.platform.recordqueue import LostConnectionError, RecordQueue, arrived_message
+from edge.platform.recordqueue import RecordQueue, arrived_message
 from edge.platform.recordstore import RecordStoreError
 from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.wire import Payload
@@ -24,6 +25,10 @@ GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for
 STEP_NS: Final = 5_000_000
 RETRY_NS: Final = 500_000_000  # doubled up to MAX_RETRY_NS, and spread: not all sinks at once
 MAX_RETRY_NS: Final = 30_000_000_000
+UNTAKEN: Final = (
+    "RabbitMQ takes no receipts, as when it is short of memory or disk (`rabbitmqctl status`): "
+    "records are stored and leave the queue; their gateways send them again, and get receipts then"
+)
 FIRST_ROUNDS: Final = 3  # through all brokers: one that has just started refuses for a moment
 
 
@@ -42,6 +47,7 @@ class Sink:
         self.counts = ingest.counts
         self._ingest, self._brokers, self._clock = ingest, brokers, clock
         self._prefix, self._random = prefix, random
+        self._untaken = False  # the broker does not take our receipts
 
     async def run(
         self,
@@ -89,7 +95,16 @@ class Sink:
             receipts = await self._store(group, queue, stop)
             if receipts is None:
                 return
-            self.counts.receipts += await queue.answer(receipts, group[-1])
+            taken = await queue.answer(receipts, group[-1])
+            self._count_receipts(taken, len(receipts), queue)
+
+    def _count_receipts(self, taken: int, owed: int, queue: RecordQueue) -> None:
+        """Says when the broker begins to take none, and when it takes them again."""
+        self.counts.receipts += taken
+        self.counts.receipts_unsent += owed - taken
+        if owed and self._untaken != (taken < owed) and not queue.lost.is_set():
+            self._untaken = taken < owed
+            self._ingest.report(UNTAKEN if self._untaken else "RabbitMQ takes receipts again")
 
     async def _gather(self, queue: RecordQueue) -> None:
         """Others, for a moment: one COMMIT costs the disk as much for one record as for all."""

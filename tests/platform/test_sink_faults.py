@@ -5,7 +5,7 @@ that was under way, and a fault would do that until all of it lies in `kerbstone
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
 
@@ -17,8 +17,9 @@ from aiormq.exceptions import ChannelInvalidStateError, ConnectionClosed
 from pamqp.header import ContentHeader
 
 from edge.platform import sink as sink_module
+from edge.platform.amqp import SWAPPED, LostConnectionError
 from edge.platform.recordingest import RecordIngest
-from edge.platform.recordqueue import SWAPPED, LostConnectionError, RecordQueue
+from edge.platform.recordqueue import RecordQueue
 from edge.platform.sink import Sink
 from edge.platform.subscription import BrokerSource
 from edge.wire import Payload, encode
@@ -28,6 +29,7 @@ from tests.kit.fixtures import rabbit
 from tests.kit.platform import gateway
 from tests.kit.records import GW, TOPICS, envelope, record
 from tests.kit.waiting import until
+from tests.platform.publishing import FakeChannel
 from tests.platform.sinkprocess import Sinks, sinks
 
 __all__ = ["rabbit", "sinks"]
@@ -65,7 +67,7 @@ class FakeQueue(RecordQueue):
     async def close(self) -> None:
         pass
 
-    async def answer(self, receipts: Iterable[tuple[str, Payload]], last: DeliveredMessage) -> int:
+    async def answer(self, receipts: Sequence[tuple[str, Payload]], last: DeliveredMessage) -> int:
         if self.answers:
             raise self.answers.pop(0)
         return 1
@@ -119,15 +121,13 @@ async def test_a_lost_connection_is_made_anew(queue: type[FakeQueue]) -> None:
 )
 async def test_what_the_library_raises_is_a_lost_connection(end: Exception) -> None:
     class Ended:
-        async def basic_publish(self, *_: object, **__: object) -> None:
-            raise end
-
         async def basic_ack(self, *_: object, **__: object) -> None:
             raise end
 
     ended: Any = Ended()
     queue = RecordQueue("kerbstone/v1")
     queue._channel = ended
+    queue._receipts._channel = FakeChannel().as_any
     with pytest.raises(LostConnectionError):
         await queue.answer([], delivered())
 
