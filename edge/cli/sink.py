@@ -3,7 +3,7 @@
 It consumes one durable queue of RabbitMQ and stores in PostgreSQL (the extra `city`). It keeps
 nothing itself: start as many as you want, on as many machines. `kerbstone audit` reads the same
 database. Exit codes: 0 fine, 1 conflicts or messages that were refused, 2 wrong use, 3 the broker
-or the database cannot be reached.
+or the database cannot be reached, or refuses what a sink has to do.
 """
 
 import argparse

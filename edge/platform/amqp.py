@@ -12,6 +12,11 @@ from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import (
+    AuthenticationError,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+)
 from yarl import URL
 
 from edge.platform.subscription import BrokerSource
@@ -33,6 +38,10 @@ class LostConnectionError(Exception):
     """The connection to the broker has ended; what is not acknowledged comes again, to any sink."""
 
 
+class RefusedError(Exception):
+    """The broker is there and refuses, in a whole sentence; another one, or a later try, may do."""
+
+
 def amqp_url(source: BrokerSource) -> URL:
     """Without a user name the certificate says who we are."""
     external = source.username is None and source.tls is not None
@@ -48,8 +57,18 @@ def amqp_url(source: BrokerSource) -> URL:
 
 
 async def connect(source: BrokerSource) -> AbstractConnection:
-    """Raises one of LOST."""
-    return await aio_pika.connect(amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls)
+    """Raises RefusedError, or one of LOST."""
+    try:
+        return await aio_pika.connect(amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls)
+    except (AuthenticationError, ProbableAuthenticationError) as error:
+        raise RefusedError(f"RabbitMQ refuses the login: {words(error)}") from error
+    except InvalidFrameError as error:
+        if "Connection.Close " not in str(error):
+            raise
+        raise RefusedError(
+            "RabbitMQ ends the connection while it is opened: this user may not use the virtual "
+            "host /, or there are too many connections; RabbitMQ's log says which"
+        ) from error
 
 
 async def disconnect(connection: AbstractConnection | None) -> None:
@@ -66,4 +85,9 @@ def lost() -> Iterator[None]:
     try:
         yield
     except LOST as error:
-        raise LostConnectionError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise LostConnectionError(words(error)) from error
+
+
+def words(error: BaseException) -> str:
+    """What it says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

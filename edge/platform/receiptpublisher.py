@@ -22,7 +22,7 @@ TAKE_S: Final = 5.0  # how long acknowledgements wait for a broker that takes no
 
 
 class ReceiptPublisher:
-    """`on_end` is called when the connection has ended.
+    """`on_end` is called with the channel or the connection that has ended, and why.
 
     A receipt that the broker does not take within TAKE_S is thrown away; nothing waits here. Its
     gateway sends the record again, which is a repeat then, and has a receipt of its own.
@@ -35,7 +35,7 @@ class ReceiptPublisher:
         self._taking = True  # the broker took the last ones
 
     async def open(self, source: BrokerSource) -> None:
-        """Raises one of LOST."""
+        """Raises RefusedError, or one of LOST."""
         self._connection = await connect(source)
         self._connection.close_callbacks.add(self._on_end)
         channel = await self._connection.channel(publisher_confirms=False)
@@ -60,7 +60,7 @@ class ReceiptPublisher:
         except TimeoutError:
             self._taking = False
         except LOST as error:
-            self._on_end(self._channel, error)
+            self._on_end(self._channel, _end_of(self._channel) or error)
         return count
 
     async def _put(self, channel: LowerChannel, topic: str, payload: Payload) -> None:
@@ -74,3 +74,9 @@ class ReceiptPublisher:
             routing_key=topic.translate(SWAPPED),
             properties=properties,
         )
+
+
+def _end_of(channel: LowerChannel) -> BaseException | None:
+    """Why the broker has closed it: what is published later only hears that it is closed."""
+    closing = channel.closing
+    return closing.exception() if closing.done() and not closing.cancelled() else None

@@ -9,7 +9,8 @@ queue DEAD, and is not lost.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -18,7 +19,16 @@ from aiormq.abc import DeliveredMessage, FieldValue
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from edge.core import Stream
-from edge.platform.amqp import EXCHANGE, SWAPPED, connect, disconnect, lost
+from edge.platform.amqp import (
+    EXCHANGE,
+    SWAPPED,
+    LostConnectionError,
+    RefusedError,
+    connect,
+    disconnect,
+    lost,
+    words,
+)
 from edge.platform.receiptpublisher import ReceiptPublisher
 from edge.platform.subscription import ArrivedMessage, BrokerSource, UnreachableError
 from edge.wire import Payload
@@ -50,7 +60,8 @@ class RecordQueue:
     """One connection, and another one for receipts.
 
     `arrived` is what has come and is not taken yet, in order. Raises LostConnectionError where one
-    of them cannot be made, or has ended.
+    of them cannot be made, or has ended; RefusedError where the broker refuses us, and
+    UnreachableError where no other one, and no later try, would do.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -58,12 +69,13 @@ class RecordQueue:
         self.lost = asyncio.Event()  # one of them has ended
         self.has_come = asyncio.Event()
         self._prefix = prefix
-        self._receipts = ReceiptPublisher(self._ended)
+        self._receipts = ReceiptPublisher(self._receipts_ended)
+        self._end: Exception | None = None
         self._connection: AbstractConnection | None = None
         self._channel: LowerChannel | None = None
 
     async def open(self, source: BrokerSource) -> None:
-        """Connect and consume. Raises UnreachableError when the broker refuses us or the queue."""
+        """Connect and consume."""
         with lost():
             self._connection = await connect(source)
             self._connection.close_callbacks.add(self._ended)
@@ -71,7 +83,14 @@ class RecordQueue:
             channel.close_callbacks.add(self._ended)
             self._channel = await channel.get_underlay_channel()
             await self._receipts.open(source)
-            await self._channel.basic_consume(QUEUE, self._came)
+            self._channel.on_consumer_cancel_callbacks.add(self._cancelled)
+            with _readable():
+                await self._channel.basic_consume(QUEUE, self._came)
+
+    def check(self) -> None:
+        """Raises what has ended it, if anything has."""
+        if self._end is not None:
+            raise self._end
 
     async def close(self) -> None:
         """Also where it has ended already."""
@@ -116,12 +135,11 @@ class RecordQueue:
         """The queue as it is there, as on a cluster with our definitions; else it is made."""
         channel = await self._new_channel(connection)
         try:
-            await channel.get_queue(QUEUE)
+            with _readable():
+                await channel.get_queue(QUEUE)
             return channel
         except ChannelNotFoundEntity:
             channel = await self._new_channel(connection)
-        except ChannelAccessRefused as error:
-            raise UnreachableError(f"this user may not read the queue {QUEUE}: {error}") from error
         try:
             await channel.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"})
             queue = await channel.declare_queue(QUEUE, durable=True, arguments=ARGUMENTS)
@@ -143,8 +161,33 @@ class RecordQueue:
         self.arrived.append(message)
         self.has_come.set()
 
-    def _ended(self, *_: object) -> None:
+    async def _cancelled(self, _frame: object) -> None:
+        self._ends(RefusedError(f"the queue {QUEUE} was deleted"))
+
+    def _ended(self, _who: object, why: BaseException | None = None) -> None:
+        self._ends(LostConnectionError(words(why) if why is not None else "the broker closed it"))
+
+    def _receipts_ended(self, who: object, why: BaseException | None = None) -> None:
+        if isinstance(why, ChannelAccessRefused):
+            self._ends(UnreachableError(f"this user may not publish receipts: {words(why)}"))
+        else:
+            self._ended(who, why)
+
+    def _ends(self, error: Exception) -> None:
+        """The first reason is the reason."""
+        self._end = self._end or error
         self.lost.set()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raises UnreachableError where the broker says that it is not."""
+    try:
+        yield
+    except ChannelAccessRefused as error:
+        raise UnreachableError(
+            f"this user may not read the queue {QUEUE}: {words(error)}"
+        ) from error
 
 
 def arrived_message(message: DeliveredMessage) -> ArrivedMessage:

@@ -12,7 +12,7 @@ from typing import Final
 from aiormq.abc import DeliveredMessage
 
 from edge.core import AsyncClock
-from edge.platform.amqp import LostConnectionError
+from edge.platform.amqp import LostConnectionError, RefusedError
 from edge.platform.recordingest import RecordIngest
 from edge.platform.recordqueue import RecordQueue, arrived_message
 from edge.platform.recordstore import RecordStoreError
@@ -58,36 +58,44 @@ class Sink:
     ) -> None:
         """Ends when `stop` is set, or when nothing has come for `idle_s`.
 
-        Raises UnreachableError when at first no broker lets us consume.
+        Raises UnreachableError when at first no broker lets us consume, and at any time when this
+        user may not do what a sink has to do.
         """
         failures, was_open = 0, False
+        told: set[type] = set()  # how it has failed since the last time that it was open
         while not stop.is_set():
             source = self._brokers[failures % len(self._brokers)]
             queue = RecordQueue(self._prefix)
             try:
                 await queue.open(source)
-                failures, was_open = 0, True
+                failures, was_open, told = 0, True, set()
                 on_ready(source)
                 await self._consume(queue, stop, idle_s)
                 return
-            except LostConnectionError as error:
+            except (LostConnectionError, RefusedError) as error:
                 failures += 1
+                where = f"{source.host}:{source.port}"
                 if not was_open and failures >= FIRST_ROUNDS * len(self._brokers):
-                    where = f"{source.host}:{source.port}"
                     raise UnreachableError(f"{where}: {error}") from error
-                if was_open and failures == 1:
-                    self.counts.reconnections += 1
-                    self._ingest.report(f"connection lost ({error}), trying again")
+                if was_open and type(error) not in told:
+                    told.add(type(error))
+                    self._tell(error, where)
+                self.counts.reconnections += was_open and failures == 1
             finally:
                 await queue.close()
             await self._pause(failures, stop)
+
+    def _tell(self, error: Exception, where: str) -> None:
+        if isinstance(error, RefusedError):
+            self._ingest.report(f"{where}: {error}; trying again")
+        else:
+            self._ingest.report(f"connection lost ({error}), trying again")
 
     async def _consume(self, queue: RecordQueue, stop: asyncio.Event, idle_s: float | None) -> None:
         while True:
             if not queue.arrived:
                 await queue.wait(stop, idle_s)
-            if queue.lost.is_set():
-                raise LostConnectionError("the broker closed it")
+            queue.check()
             if stop.is_set() or not queue.arrived:
                 return
             await self._gather(queue)
@@ -117,8 +125,8 @@ class Sink:
     async def _store(
         self, group: Sequence[DeliveredMessage], queue: RecordQueue, stop: asyncio.Event
     ) -> list[tuple[str, Payload]] | None:
-        """Until it is stored; None when we have to stop before. Raises LostConnectionError when the
-        broker has given the group to others meanwhile."""
+        """Until it is stored; None when we have to stop before. Raises what has ended `queue`: then
+        the broker has given the group to others meanwhile."""
         arrived = [arrived_message(each) for each in group]
         failures = 0
         while True:
@@ -131,8 +139,7 @@ class Sink:
                     text = "nothing is acknowledged until it can be stored; trying again"
                     self._ingest.report(f"{error}: {text}")
             await self._pause(failures, stop)
-            if queue.lost.is_set():
-                raise LostConnectionError("while the database was away")
+            queue.check()
             if stop.is_set():
                 return None
 

@@ -20,6 +20,11 @@ class FakeChannel:
         return self
 
     @property
+    def closing(self) -> "asyncio.Future[None]":
+        """It is open."""
+        return asyncio.Future()
+
+    @property
     def as_any(self) -> Any:
         return self
 

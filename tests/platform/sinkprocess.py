@@ -26,9 +26,13 @@ class SinkProcess:
             [*COMMAND, "sink", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, cwd=ROOT,
         )  # fmt: skip
-        assert self._process.stderr is not None
-        if "consuming at " not in (said := self._process.stderr.readline()):
+        if "consuming at " not in (said := self.line()):
             raise AssertionError(said + self._process.communicate(timeout=60)[1])
+
+    def line(self) -> str:
+        """The next one that it says."""
+        assert self._process.stderr is not None
+        return self._process.stderr.readline()
 
     def kill(self) -> None:
         self._process.kill()
