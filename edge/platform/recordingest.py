@@ -63,6 +63,7 @@ class RecordIngestCounts:
     commits: int = 0
     proved: int = 0  # manifests that hold
     receipts: int = 0  # messages
+    receipts_unsent: int = 0  # that RabbitMQ did not take: those records come again
     reconnections: int = 0
 
 
