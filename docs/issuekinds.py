@@ -31,8 +31,10 @@ it is found, and closed when it is not found any more; both are a line in the lo
 over restarts: what was open stays open until it can be told again whether it is so (a link has 15 s
 to come up, a model must be loaded, for a certificate the time must be known). What a broker does to
 this gateway is over when the very same thing succeeds: TLS with that broker, a record of that
-stream that it takes, a subscriber for it, a receipt. `no_receipts` opens when the broker has taken
-records and no receipt has come for 5 times `receipt_s`, but 5 min at least, while there was a link.
+stream that it takes, a subscriber for it, a receipt. A fallback is not tried while the first broker
+stands: that it cannot be trusted is over 24 h after the last attempt. `no_receipts` opens when the
+broker has taken records and no receipt has come for 5 times `receipt_s`, but 5 min at least, while
+there was a link.
 One failed read of a device opens nothing if the next is within 5 min. Issues that come and go make
 20 statuses an hour at most. Of what happens and does not last, the issue stays for the time in the
 last column, and its remedy says so. In the journal an issue that opens has the priority `warning`,

@@ -65,7 +65,7 @@ def _check(port: str, node: str, mark: bytes) -> None:
     if mark in map(simulated_mark, names if simulated else [*names, node]):
         return
     if simulated:
-        raise NotSimulatedError(_ended(port, node))
+        raise NotSimulatedError(_not_its(port, node))
     if mark or not names:
         raise NotSimulatedError(_number(port, node))
 
@@ -84,9 +84,11 @@ def _names(port: str) -> tuple[list[str], bool]:
     return found, target.startswith(LINK_TARGET)
 
 
-def _ended(port: str, node: str) -> Finding:
+def _not_its(port: str, node: str) -> Finding:
     return fault(
-        f"the simulation at {port} has ended, and another program has its terminal {node} now",
+        f"{port} ({node}) is not the terminal that a simulation gave out by this name: the"
+        " simulation has ended or its folder was moved, or another program has set the terminal"
+        " anew",
         "start `kerbstone sim` again",
     )
 
@@ -94,7 +96,8 @@ def _ended(port: str, node: str) -> Finding:
 def _number(port: str, node: str) -> Finding:
     known = port if port == node else f"{port} ({node})"
     return fault(
-        f"{known} is the terminal of another program, or of another simulation",
+        f"{known} is the terminal of another program, or of another simulation, or was set anew by"
+        " another program",
         "start `kerbstone sim` again; name the terminal of another simulator by a link (socat:"
         " link=/tmp/meter.tty), because numbers in /dev/pts are used again",
     )

@@ -4,8 +4,8 @@
     python -m drivers.sim.meter --table sdm120 --tcp 127.0.0.1:5020 --units 1-10
     python -m drivers.sim.meter --table sunspec --model 213 --tcp 127.0.0.1:5020
 
-It prints one line of JSON when it is ready (`pty` or `host` and `port`), and at SIGTERM one more
-with what each unit's registers hold.
+It prints one line of JSON when it is ready (`link` or `pty`, or `host` and `port`), and at SIGTERM
+one more with what each unit's registers hold.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # the threads inherit it: sigwait gets them
     server = _server(options, played)
     if isinstance(server, MeterLine):
-        _print_line({"pty": server.path, "link": str(options.link) if options.link else None})
+        _print_line({"link": str(options.link)} if options.link else {"pty": server.path})
     else:
         _print_line({"host": server.host, "port": server.port})
     signal.sigwait(stop)

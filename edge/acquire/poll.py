@@ -66,8 +66,8 @@ class PollState:
     text: str = ""  # what is wrong with it, as of the last attempt
     failures: int = 0
     failed_ns: int = 0  # when the last attempt failed
-    # when it answered again after it was away
-    returns: deque[int] = field(default_factory=lambda: deque(maxlen=RETURNS_KEPT), repr=False)
+    # when it answered again after it was away; replaced whole, since other threads look at it
+    returns: tuple[int, ...] = field(default=(), repr=False)
     backoff_until_ns: int = 0
     reads: int = 0
     errors: int = 0
@@ -92,7 +92,7 @@ class PollState:
         self.stateful = self.polled if isinstance(self.polled, Stateful) else None
 
     @property
-    def points(self) -> int:
+    def point_count(self) -> int:
         """So many it has."""
         return len(self.polled.points)
 
@@ -261,7 +261,7 @@ class Poller:
             await self._close(device)  # it answers, and has nothing: it lost power and its mode
         if device.reason is not None:
             if device.failures >= OUTAGE_READS:
-                device.returns.append(result.mono_ns)
+                device.returns = (*device.returns, result.mono_ns)[-RETURNS_KEPT:]
             device.reason, device.text, device.failures, device.backoff_until_ns = None, "", 0, 0
             self._report(device.name, None, "answers again")
         return result

@@ -58,6 +58,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="allow unsigned manifests of GW, whose key is in a TPM; may be repeated")  # fmt: skip
     add("--numbers", action="store_true", help="only whether numbers are missing, from the store's "
         "ledger: quick, and proves no content")  # fmt: skip
+    add("--contents", action="store_true", help="read all records again, also those that were "
+        "proved when they came: finds what was changed in the store since, and takes its time"
+        )  # fmt: skip
     add("--ask", action="store_true", help="ask the gateways for missing records (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
         help="how long to wait for each answer (default 15)")  # fmt: skip
@@ -68,7 +71,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     if args.ask and not args.broker:
         return _fail("--ask needs --broker: the gateways are asked through the broker", 2)
-    if args.numbers and (word := next(filter(vars(args).get, ("day", "keys", "sites")), None)):
+    if args.numbers and (
+        word := next(filter(vars(args).get, ("day", "keys", "sites", "contents")), None)
+    ):
         return _fail(f"--numbers and --{word} do not go together: it looks at numbers alone", 2)
     if args.day is not None and not DAY.fullmatch(args.day):
         return _fail(f"{args.day} is not a date; write it as 2026-11-26", 2)
@@ -101,7 +106,7 @@ def _audit(
     else:
         audits = audit_store(
             store, gateway=args.gateway, keys=keys, prefix=args.prefix, sites=sites,
-            progress=printer.progress,
+            contents=args.contents, day=args.day, progress=printer.progress,
         )  # fmt: skip
     for done in audits:
         printer.gateway(done)

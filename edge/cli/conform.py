@@ -2,8 +2,8 @@
 
 The gateway may be ours or another maker's; a product file says which one, and whether its records
 may be lost: the kit confirms records and stores nothing. Use a gateway and a broker of a bench.
-Exit codes: 0 no check failed, 1 a check failed, 2 wrong use, 3 the broker cannot be reached or the
-connection was lost.
+Exit codes: 0 no check failed, 1 a check failed, 2 wrong use or more than a run keeps, 3 the broker
+cannot be reached, refuses a subscription, or the connection was lost.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from edge.conform.evidence import Evidence
 from edge.conform.kit import given_by, judge_all
 from edge.conform.product import Product, read_product
 from edge.conform.report import Report, as_data, html, markdown, text_lines
-from edge.conform.run import ConformRun, Hook, HookError, Plan
+from edge.conform.run import ConformRun, Hook, HookError, Plan, TooMuchError
 from edge.core import ConfigError
 from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.terminal import echo, echo_json
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         return _fail(f"{args.broker} cannot be reached: {error}", 3)
     except LineLostError as error:
         return _fail(f"{args.broker}: {error}", 3)
-    except HookError as error:
+    except (HookError, TooMuchError) as error:
         return _fail(str(error), 2)
     return _tell(args, Report(evidence, results, when))
 

@@ -23,22 +23,25 @@ from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
+from edge.core.humanize import without_errno
 from edge.diagnose.brokersteps import ELSEWHERE, RUNNING, is_held, is_this_box
 from edge.diagnose.checks import CHECKS, GROUPS, CheckId, checks_of, pick_checks
 from edge.diagnose.daemonuser import installed_user, running_user
 from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
 from edge.diagnose.exam import Exam
-from edge.diagnose.examination import Examination
-from edge.diagnose.hungdisk import DISK_S, ask_disk
+from edge.diagnose.examination import Examination, closed_text
 from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.passivechecks import HeldValues, fill_from_status
+from edge.diagnose.timelimit import within
 from edge.diagnose.wholeway import WholeWay, make_steps
 from edge.diagnose.withoutsite import steps_without_site
 from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
+from edge.health.openissues import whose_issue
+from edge.outbox import GLANCE_S
 from edge.terminal import echo, echo_json, progress
 
 WIRES: Final = frozenset[CheckId]([*checks_of("wires"), "bus_rights"])
@@ -134,11 +137,14 @@ def _barred(args: argparse.Namespace, site: Site) -> str:
     try:
         # by one that is starting, too
         asked = _ask(Path(site.store.run_dir))
-        there = asked != AskedDaemon(None) or ask_disk(lambda: is_held(site), DISK_S)
+        there = asked != AskedDaemon(None) or within(GLANCE_S, lambda: is_held(site))
     except TimeoutError as error:
-        return f"whether a gateway runs is not known: {site.store.dir}: {error}"
-    except OSError:
-        there = True  # it cannot be seen
+        hangs = f"{site.store.dir}: {error}: the disk is slow or hangs"
+        return f"whether a gateway runs is not known: {hangs}"
+    except PermissionError as error:
+        return f"whether a gateway runs is not known: {closed_text(error)}"
+    except OSError as error:
+        return f"whether a gateway runs is not known: {without_errno(str(error))}"
     if there:
         return RUNNING
     usual = Path(Store().run_dir)
@@ -199,22 +205,23 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
     daemon = _ask(Path(Store().run_dir))
     status = daemon.status
     names = {} if status is None else dict(status.get("names", {}))
+    meant: Sequence[str] = args.names
     if status is not None:
-        kinds = ("buses", "devices", "lanes", "bays", "signals")
-        known = [name for kind in kinds for name in status.get(kind, {})]
+        meant = _on_buses(status, args.names)
+        known = _known(status)
         for name in args.names:
             if name not in known:
                 echo(f"kerbstone doctor: {not_known(name, known)}", err=True)
                 return 2
     if args.names and not args.check:
         wanted = WIRES.union(LANES)
-    steps = steps_without_site(args.config, status, daemon.silent, args.names, ROOT)
+    steps = steps_without_site(args.config, status, daemon.silent, meant, ROOT)
     examination = Examination([step for step in steps if wanted & {*step.checks}])
     examination.start()
     why = examination.wait(lambda: progress(examination.progress))
     progress("")
     issues = () if status is None else status.get("issues", ())
-    told = issue_results(one for one in issues if _is_meant(one, args.names))
+    told = issue_results(one for one in issues if _is_meant(one, meant))
     own = [*told, *without_contradictions(told, examination.results())]
     report = DoctorReport(
         results=[each for each in own if each.check in wanted],
@@ -228,10 +235,28 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
     return _tell(args, report, daemon)
 
 
+def _on_buses(status: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """These, and all that is on those of them that are buses."""
+    kinds = ("devices", "lanes", "bays", "signals", "contacts")
+    things = (each for kind in kinds for each in status.get(kind, {}).items())
+    return [*names, *(name for name, thing in things if thing.get("bus") in names)]
+
+
+def _known(status: Mapping[str, Any]) -> list[str]:
+    """The names that may be asked for; a gateway of an older version tells of a contact only when
+    something is wrong with it."""
+    kinds = ("buses", "devices", "lanes", "bays", "signals", "contacts")
+    told = (name for kind in kinds for name in status.get(kind, {}))
+    return [*dict.fromkeys(filter(None, (*told, *map(_whose, status.get("issues", ())))))]
+
+
 def _is_meant(issue: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """An open issue of one of these; without a name each is. About `north_1 lead` is `north_1`."""
-    about = str(issue.get("about", ""))
-    return not names or about.removeprefix("bus ").partition(" ")[0] in names
+    """An open issue of one of these; without a name each is."""
+    return not names or _whose(issue) in names
+
+
+def _whose(issue: Mapping[str, Any]) -> str:
+    return whose_issue(str(issue.get("kind")), str(issue.get("about", "")))
 
 
 def _tell(args: argparse.Namespace, report: DoctorReport, daemon: AskedDaemon) -> int:

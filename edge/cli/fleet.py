@@ -25,7 +25,7 @@ from edge.fleet.fleet import Ending, Fleet, FleetPlan
 from edge.fleet.gateway import BoxOptions
 from edge.fleet.ledger import FormerEpoch, LedgerError, read_ledger, write_ledger
 from edge.fleet.street import LANES_LIMIT
-from edge.fleet.summary import summary, summary_lines
+from edge.fleet.summary import no_receipts_why, summary, summary_lines
 from edge.terminal import echo, echo_json, is_terminal, progress
 from edge.uplink.broker import Broker
 from edge.wire import WireError, check_identifier
@@ -232,6 +232,8 @@ class _FleetRun:
                 return _fail(f"{self._args.ledger}: {error.strerror or error}", 1)
         if not fleet.ever_online:
             return _fail(f"{self._args.broker} cannot be reached", 3)
+        if (why := no_receipts_why(found, fleet.gateways[0].topics.receipt)) is not None:
+            return _fail(why, 1)
         return 1 if found["unconfirmed"] else 0
 
 

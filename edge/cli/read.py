@@ -18,7 +18,7 @@ from edge.control.protocol import NoAnswerError, VerbError, ask_daemon
 from edge.core import BusError
 from edge.core.remedies import TEMPORARY_REASONS
 from edge.diagnose import standalone
-from edge.diagnose.exam import split_finding
+from edge.diagnose.exam import Failure
 from edge.diagnose.heldvalues import held_findings
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.wirewatch import WireWatch, watch_once
@@ -28,7 +28,7 @@ from edge.report.live.answertext import (
     News,
     answer_rows,
     attention_rows,
-    issue_owner,
+    issue_source,
     news_rows,
 )
 from edge.report.live.lanetext import rows_of
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{error}; use sudo, or join the group kerbstone", 3)
     except BusError as error:
-        found = split_finding("fault", str(error))
+        found = Failure(str(error), error.reason).finding
         _fail(f"{args.device[0]} does not answer: {found.sentence}", 3)
         if found.remedy:
             echo(f"  {found.remedy}", err=True)
@@ -173,11 +173,18 @@ def _lacks(readings: Iterable[Mapping[str, Any]]) -> bool:
 
 def _why(answer: Mapping[str, Any], text: str) -> Iterable[str]:
     """Cause and remedy of what has no value, as the doctor has them."""
-    found = [split_finding("fault", text)] if text else held_findings(answer, ())
+    found = [_failure(answer, text).finding] if text else held_findings(answer, ())
     for one in found:
         yield f"  {one.sentence}"
         if one.remedy:
             yield f"    {one.remedy}"
+
+
+def _failure(answer: Mapping[str, Any], text: str) -> Failure:
+    """With its reason, where all that has no value has the same."""
+    rows = (row for row in answer["readings"] if row["value"] is None)
+    words = {str(row["quality"]).partition(":")[2] for row in rows}
+    return Failure.told(text, words.pop() if len(words) == 1 else "")
 
 
 def _line(reading: dict[str, object]) -> str:
@@ -268,7 +275,7 @@ def _code(answer: Mapping[str, Any]) -> int:
     """1 when a device or a point has no value, a line is not watched, or an issue is open."""
     shown = [each for kind in KINDS for each in rows_of(answer, kind)]
     names = {str(each.get("name")) for each in shown}
-    if any(issue_owner(issue) in names for issue in rows_of(answer, "issues")):
+    if any(issue_source(issue) in names for issue in rows_of(answer, "issues")):
         return 1
     loops = (loop for lane in rows_of(answer, "lanes") for loop in rows_of(lane, "loops"))
     well = all(

@@ -3,7 +3,7 @@
 It consumes one durable queue of RabbitMQ and stores in PostgreSQL (the extra `city`). It keeps
 nothing itself: start as many as you want, on as many machines. `kerbstone audit` reads the same
 database. Exit codes: 0 fine, 1 conflicts or messages that were refused, 2 wrong use, 3 the broker
-or the database cannot be reached.
+or the database cannot be reached, or refuses what a sink has to do.
 """
 
 import argparse
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
             return _migrate(args.database)
         if not args.broker:
             raise ConfigError("--broker is missing: amqps://HOST:PORT of RabbitMQ")
+        from edge.platform.amqp import PORTS
         from edge.platform.postgres.store import PostgresStore
-        from edge.platform.recordqueue import PORTS
         from edge.platform.sink import Sink
 
         password = read_password(args.password_file) if args.password_file else None

@@ -9,7 +9,7 @@ import drivers
 from edge.config import Site, Store, load_site
 from edge.control.protocol import SOCKET_NAME
 from edge.core import ConfigError
-from edge.core.boxfiles import find_site_file
+from edge.core.boxfiles import SIGNED_SITE_FILE, find_site_file
 from edge.terminal import echo
 
 CONFIG_HELP: Final = "site file (default: that of this gateway)"
@@ -33,9 +33,25 @@ def load_site_or_report(file: Path) -> Site | None:
 
 
 def is_closed(file: Path) -> bool:
-    """The site file may be there, and this user may not read it: on an enrolled box only root."""
+    """It is the site file of this box, which may be there, and this user may not read it: on an
+    enrolled box only root. Of another file nobody here can say anything."""
+    if file != find_site_file():
+        return False
     try:
         file.open("rb").close()
+    except FileNotFoundError:
+        return _may_be_signed()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _may_be_signed() -> bool:
+    """Enrolment keeps its site file in a folder of root's: who may not look there cannot tell."""
+    try:
+        SIGNED_SITE_FILE.stat()
     except PermissionError:
         return True
     except OSError:

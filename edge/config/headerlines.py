@@ -16,7 +16,7 @@ from edge.config.site import Site
 CHIP: Final = GpioBus().chip  # another one is an expander, with lines of its own
 HEADER: Final = range(2, 28)  # GPIO0 and 1 are for the EEPROM of a board on top
 LINE: Final = re.compile(r"(?:GPIO)?(\d{1,3})")
-LIKE_A_LINE: Final = re.compile(r"(?i)(?:gpio|bcm|io)[-_.]?(\d{1,3})")
+LIKE_A_LINE: Final = re.compile(r"(?i)(?:gpio|bcm)[-_.]?(\d{1,3})")
 LIKE_A_PIN: Final = re.compile(r"(?i)(?:pin|p1|j8|board)[-_.]?(\d{1,2})")
 PINS: Final = {
     3: 2, 5: 3, 7: 4, 8: 14, 10: 15, 11: 17, 12: 18, 13: 27, 15: 22, 16: 23, 18: 24, 19: 10,

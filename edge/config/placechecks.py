@@ -11,16 +11,21 @@ from edge.config.site import Site
 
 SIM_PREFIX: Final = "sim:"
 UNSTABLE_PORTS: Final = ("/dev/ttyUSB", "/dev/ttyACM")
-# what the kernel calls each kind of node; udev may add names of its own, of which nothing is said
-KERNEL_NAME: Final = re.compile(r"/dev/(?:gpio|i2c|spi|tty|serial|mem|null)[^/]*(?:/.*)?")
-RIGHT_NAMES: Final = {
-    "chip": (re.compile(r"/dev/gpiochip\d+"), "a GPIO chip", "/dev/gpiochip0"),
-    "path": (re.compile(r"/dev/i2c-\d+"), "an I2C bus", "/dev/i2c-1"),
+# What the kernel calls other nodes; udev may add names of its own, of which nothing is said. Those
+# of serial ports often begin as the kernel's: /dev/ttyRS485-0.
+KERNEL: Final = r"/dev/(?:gpio|i2c|spi|tty|serial|mem|null)[^/]*(?:/.*)?"
+WRONG_NAMES: Final = {
+    "chip": (re.compile(rf"(?!/dev/gpiochip\d+$){KERNEL}"), "a GPIO chip", "/dev/gpiochip0"),
+    "path": (re.compile(rf"(?!/dev/i2c-\d+$){KERNEL}"), "an I2C bus", "/dev/i2c-1"),
     "port": (
-        re.compile(r"/dev/(?:tty[A-Za-z]+\d+|serial\d+|serial/by-(?:id|path)/.+)"),
-        "a serial port", "/dev/serial0",
+        re.compile(
+            r"/dev/(?:(?:i2c-?\d|gpiochip|gpiomem|spidev).*|mem|null"
+            r"|tty(?:\d*|S|AMA)|serial(?:/by-(?:id|path))?/?)"
+        ),
+        "a serial port",
+        "/dev/serial0",
     ),
-}  # fmt: skip
+}
 HOST_AND_PORT: Final = re.compile(r"([^:]+):(\d{1,5})")
 
 
@@ -53,8 +58,8 @@ def _node(key: str, place: str) -> str:
             f"{place} may be another adapter after a restart; "
             "the names in /dev/serial/by-id or by-path stay"
         )
-    right, what, such = RIGHT_NAMES[key]
-    if KERNEL_NAME.fullmatch(place) and not right.fullmatch(place):
+    wrong, what, such = WRONG_NAMES[key]
+    if wrong.fullmatch(place):
         return f"{place} is not called as {what} is, such as {such}"
     return ""
 

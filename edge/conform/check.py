@@ -50,14 +50,14 @@ class Result:
     reason: str = ""
 
 
-def judge(check: ConformanceCheck, reading: DecodedEvidence, given: frozenset[Need]) -> Result:
+def judge(check: ConformanceCheck, evidence: DecodedEvidence, given: frozenset[Need]) -> Result:
     """`given` is what the product file and the command line gave."""
-    if reading.product.contract < check.contract:
+    if evidence.product.contract < check.contract:
         return Result(check, "skipped", reason=f"needs contract version {check.contract}")
     if missing := [need for need in check.needs if need not in given]:
         return Result(check, "skipped", reason=f"needs {NEEDS[missing[0]]}")
     try:
-        faults = list(check.judge(reading))
+        faults = list(check.judge(evidence))
     except NotSeenError as error:
         return Result(check, "skipped", reason=str(error))
     if faults:

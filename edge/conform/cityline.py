@@ -22,7 +22,7 @@ NEVER_RETAINED: Final = 2  # retain handling: only what is published from now on
 
 
 class LineLostError(Exception):
-    """Our own connection to the broker has ended: what came later is not known."""
+    """Our own connection to the broker has ended, or may not see what we look for."""
 
 
 class CityLine(Protocol):
@@ -75,7 +75,10 @@ class MqttCityLine:
             qos=2, retainAsPublished=True, retainHandling=NEVER_RETAINED
         )  # fmt: skip
         for filters in ((f"{topics.up}/#",), (f"{topics.up}/+", f"{topics.up}/+/+")):
-            granted = [await self._subscribe(self._client, each, options) for each in filters]
+            try:
+                granted = [await self._subscribe(self._client, each, options) for each in filters]
+            except aiomqtt.MqttError as error:
+                raise UnreachableError(str(error)) from error
             if all(granted):
                 break
         else:
@@ -98,7 +101,8 @@ class MqttCityLine:
             async with self._make(f"{self._source.client_id}-held") as client:
                 options = SubscribeOptions(qos=2, retainAsPublished=True)
                 for topic in topics:
-                    await self._subscribe(client, topic, options)
+                    if not await self._subscribe(client, topic, options):
+                        raise LineLostError(f"the broker refuses the subscription to {topic}")
                 reading = asyncio.create_task(self._read_held(client, found))
                 await self._clock.sleep_until(self._clock.now().mono_ns + HELD_NS)
                 reading.cancel()
@@ -117,6 +121,8 @@ class MqttCityLine:
     def check(self) -> None:
         if self._reader is not None and self._reader.done():
             error = None if self._reader.cancelled() else self._reader.exception()
+            if error is not None and not isinstance(error, aiomqtt.MqttError):
+                raise error  # a fault of ours is no lost connection
             raise LineLostError(str(error or "the connection has ended"))
 
     # -- inside ------------------------------------------------------------------------------------

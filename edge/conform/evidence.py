@@ -27,7 +27,9 @@ from edge.wire.contract.recordtypes import ANY_EVENT
 from edge.wire.decode import MAX_NUMBER
 from edge.wire.strict import load_json, load_msgpack
 
+MESSAGE_BYTES: Final = 500  # that a message takes beside its topic and payload
 ADDED_LIMIT: Final = 200  # fields of one message that this version of the contract does not know
+UNKNOWN_FIELD: Final = "Object contains unknown field `"  # how msgspec begins to say it
 Part = Literal["topic", "format", "header", "fields"]
 
 
@@ -41,6 +43,11 @@ class Arrival:
     content_type: str | None
     qos: int
     retain: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards what is kept."""
+        return MESSAGE_BYTES + len(self.topic) + len(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +85,26 @@ class Evidence:
     """Of one run. Read it when the run has ended."""
 
     product: Product
-    arrivals: list[Arrival] = field(default_factory=list)
-    held: dict[str, Arrival] = field(default_factory=dict)  # retained, seen by a new subscriber
+    heard: list[Heard] = field(default_factory=list)
+    held: dict[str, Heard] = field(default_factory=dict)  # retained, seen by a new subscriber
     looked_for: set[str] = field(default_factory=set)  # topics, so far as this was asked
     receipted: dict[Key, float] = field(default_factory=dict)  # when we receipted it
     withheld: set[Key] = field(default_factory=set)
     resent: Key | None = None  # what the command resend asked for
     asked: list[Asked] = field(default_factory=list)
     joined: int | None = None  # the epoch of the status when we came
-    dropped_s: float | None = None  # when its connection was ended
+    dropped_s: float | None = None  # when its connection was to be ended
+    drop_ended_s: float | None = None  # when the hook that ends it was done
     restarted_s: float | None = None
     ended_s: float = 0.0
 
 
 class DecodedEvidence:
-    """The evidence, decoded: what the checks ask of it."""
+    """What the checks ask of the evidence."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.product, self.raw = evidence.product, evidence
-        self.heard = [read(each, evidence.product) for each in evidence.arrivals]
-        self.held = {topic: read(each, evidence.product) for topic, each in evidence.held.items()}
+        self.heard, self.held = evidence.heard, evidence.held
 
     def records(self) -> Iterator[tuple[Heard, DecodedMessage]]:
         """Records with a header that counts."""
@@ -285,13 +292,17 @@ def _open_point(kind: type, value: Any) -> Gauge | Total:
     return point_hook(kind, value)
 
 
-def _taken_away(data: Any, error: str) -> bool:
-    """Whether the error was a field that nobody has declared; then it is gone."""
-    head, _, rest = error.partition("unknown field `")
-    name, _, place = rest.partition("`")
-    if not head or not name:
+def _taken_away(data: dict[str, Any], error: str) -> bool:
+    """Whether the error was a field that nobody has declared; then it is gone.
+
+    The gateway chooses the name, and it may look like the end of the sentence: ``x` - at `$.seq``.
+    """
+    if not error.startswith(UNKNOWN_FIELD):
         return False
-    path = place.removeprefix(" - at `$").removesuffix("`")
+    rest = error.removeprefix(UNKNOWN_FIELD).removesuffix("`")
+    if _remove(data, (), rest):
+        return True
+    name, _, path = rest.rpartition("` - at `$")
     return _remove(data, _steps(path), name)
 
 
@@ -301,12 +312,15 @@ def _steps(path: str) -> Sequence[str]:
 
 def _remove(node: Any, steps: Sequence[str], name: str) -> bool:
     """Where the path is not unique (`[...]`), everywhere below it."""
+    if not isinstance(node, dict | list):
+        return False
     if not steps:
         return isinstance(node, dict) and node.pop(name, name) is not name
     step, rest = steps[0], steps[1:]
     if step == "[...]":
         nodes = list(node.values()) if isinstance(node, dict) else node
         return any([_remove(each, rest, name) for each in nodes])
-    if isinstance(node, list):
-        return _remove(node[int(step.strip("[]"))], rest, name)
-    return step in node and _remove(node[step], rest, name)
+    if isinstance(node, dict):
+        return step in node and _remove(node[step], rest, name)
+    number = step.strip("[]")
+    return number.isdecimal() and int(number) < len(node) and _remove(node[int(number)], rest, name)

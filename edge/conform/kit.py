@@ -41,7 +41,7 @@ def given_by(product: Product, *, drop: bool, restart: bool) -> frozenset[Need]:
     return frozenset(found)
 
 
-def judge_all(evidence: Evidence, given: frozenset[Need]) -> Sequence[Result]:
+def judge_all(raw: Evidence, given: frozenset[Need]) -> Sequence[Result]:
     """Each check, judged by what the run has seen."""
-    reading = DecodedEvidence(evidence)
-    return [judge(check, reading, given) for check in CHECKS]
+    evidence = DecodedEvidence(raw)
+    return [judge(check, evidence, given) for check in CHECKS]

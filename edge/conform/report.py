@@ -42,7 +42,7 @@ class Report:
         state = "does not conform" if count["failed"] else "no check failed"
         return (
             f"{state}: {count['passed']} passed, {count['failed']} failed, "
-            f"{count['skipped']} skipped; {len(self.evidence.arrivals)} messages"
+            f"{count['skipped']} skipped; {len(self.evidence.heard)} messages"
         )
 
     @property
@@ -81,7 +81,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "when": report.when,
         "kerbstone": VERSION,
         "conforms": not report.failed,
-        "messages": len(report.evidence.arrivals),
+        "messages": len(report.evidence.heard),
         "checks": [
             {
                 "id": result.check.id,

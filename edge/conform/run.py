@@ -20,9 +20,14 @@ ANSWER_S: Final = 10.0
 APART_S: Final = 1.2  # between two commands: a gateway accepts one a second
 START_S: Final = 180.0
 SETTLE_S: Final = 30.0  # for what is still on its way in the end
+LIMIT_BYTES: Final = 64_000_000  # of messages; decoded they take some seven times as much
 WITHHELD: Final = 2  # streams of which one record gets no receipt at first
 LAST: Final = frozenset(str(stream) for stream in Stream if stream.retained)
 MALFORMED: Final = (b"", b"{", b"\xff\xfe", b"[]", b'{"v": 1}', b'{"v": 2, "gw": "x"}')
+
+
+class TooMuchError(Exception):
+    """More has come than a run keeps."""
 
 
 class HookError(Exception):
@@ -64,15 +69,16 @@ class ConformRun:
         self._fresh: Key | None = None  # the newest that was withheld
         self._receipts = product.expendable and product.confirm == "platform"
         self._receipts_s = 0.0
+        self._kept_bytes = 0
 
     async def run(self) -> Evidence:
-        """Raises LineLostError and HookError."""
+        """Raises LineLostError, HookError and TooMuchError."""
         line, product, evidence = self._line, self._product, self.evidence
         await line.begin(self._topics, self._took)
         await self._look_at_what_is_held()
         held = evidence.held.get(self._topics.status)
         if held is not None and not self._status:
-            self._take_status(held)
+            self._take_status(held.message)
         self._note("waiting for the gateway")
         if not await self._until(lambda: self._online, ONLINE_S):
             evidence.ended_s = self._now_s
@@ -97,12 +103,15 @@ class ConformRun:
     # -- what comes --------------------------------------------------------------------------------
 
     def _took(self, arrival: Arrival) -> None:
-        self.evidence.arrivals.append(arrival)
-        if arrival.topic == self._topics.status:
-            self._take_status(arrival)
+        self._kept_bytes += arrival.size
+        if self._kept_bytes > LIMIT_BYTES:
             return
         heard = read(arrival, self._product)
+        self.evidence.heard.append(heard)
         message = heard.message
+        if arrival.topic == self._topics.status:
+            self._take_status(message)
+            return
         if message is None or message.kind != "record":
             return
         key = message.key
@@ -132,8 +141,7 @@ class ConformRun:
         """Those that still wait for a receipt."""
         return self.evidence.withheld - self.evidence.receipted.keys()
 
-    def _take_status(self, arrival: Arrival) -> None:
-        message = read(arrival, self._product).message
+    def _take_status(self, message: DecodedMessage | None) -> None:
         self._status = message.data if message is not None else {}
 
     @property
@@ -157,6 +165,11 @@ class ConformRun:
         """Whether it was so in time. Receipts go out meanwhile."""
         end_s = self._now_s + limit_s
         while not done():
+            if self._kept_bytes > LIMIT_BYTES:
+                raise TooMuchError(
+                    f"more messages came than a run keeps ({LIMIT_BYTES / 1e6:.3g} MB): listen for "
+                    "a shorter time with --for, or find out why it sends so much"
+                )
             if self._now_s >= end_s:
                 return False
             self._line.check()
@@ -182,11 +195,11 @@ class ConformRun:
 
     async def _command(self) -> None:
         self._note("sending commands")
-        up_to = len(self.evidence.arrivals)
+        up_to = len(self.evidence.heard)
         first = await self._ask(Step.STATUS, "status")
         await self._until(
             lambda: any(
-                each.topic == self._topics.status for each in self.evidence.arrivals[up_to:]
+                each.arrival.topic == self._topics.status for each in self.evidence.heard[up_to:]
             ),
             ANSWER_S,
         )
@@ -219,12 +232,13 @@ class ConformRun:
     async def _drop(self, drop: Hook) -> None:
         evidence, topic = self.evidence, f"{self._topics.down}/cmd/status"
         self._note("ending its connection")
-        if self._product.expendable:
-            await self._ask(Step.RETAINED, "status", retain=True)
-        evidence.dropped_s = self._now_s
-        self._status = {}
         try:
+            if self._product.expendable:
+                await self._ask(Step.RETAINED, "status", retain=True)
+            evidence.dropped_s = self._now_s
+            self._status = {}
             await drop()
+            evidence.drop_ended_s = self._now_s
             await self._until(lambda: self._online, self._product.return_s)
             await self._wait(5.0)
         finally:
@@ -256,7 +270,8 @@ class ConformRun:
         topics = [self._topics.status, self._topics.meta]
         topics += [self._topics.last(source) for source in sorted(self._sources)]
         self.evidence.looked_for.update(topics)
-        self.evidence.held = await self._line.held(topics)
+        held = await self._line.held(topics)
+        self.evidence.held = {topic: read(each, self._product) for topic, each in held.items()}
 
     # -- what we send ------------------------------------------------------------------------------
 
@@ -277,12 +292,13 @@ class ConformRun:
         payload = encode_command(
             gw or self._product.gateway, self._epoch if epoch is None else epoch, name, arguments
         )
-        before = len(self.evidence.arrivals)
+        before = len(self.evidence.heard)
         self.evidence.asked.append(Asked(self._now_s, label, verb, name))
         await self._line.publish(f"{self._topics.down}/cmd/{verb}", payload, retain=retain)
         answer = self._topics.answer(verb)
         await self._until(
-            lambda: any(each.topic == answer for each in self.evidence.arrivals[before:]), wait_s
+            lambda: any(each.arrival.topic == answer for each in self.evidence.heard[before:]),
+            wait_s,
         )
         await self._wait(APART_S)
         return name

@@ -132,8 +132,9 @@ def is_this_box(site: Site, file: Path) -> bool:
 
 
 def is_held(site: Site) -> bool:
-    """Whether a process has the outbox open: a gateway that is starting does not answer yet."""
-    with suppress(OSError):
+    """Whether a process has the outbox open: a gateway that is starting does not answer yet.
+    Raises OSError where that cannot be seen."""
+    with suppress(FileNotFoundError):
         return in_use(Path(site.store.dir) / DATABASE_NAME)
     return False
 

@@ -9,19 +9,18 @@ once more for each thing that is checked in it, so that one fault does not hide 
 import select
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from edge.diagnose.timelimit import within
 from edge.uplink.broker import Broker
 from edge.uplink.certificatedates import der_dates_s
 from edge.uplink.dial import NO_CHECK_TIME, Address, DialledSocket, dial_address, resolve_host
 from edge.uplink.inflight import ConnectionLostError
 
-T = TypeVar("T")
 STAGE_S: Final = 10.0  # of each stage: what takes longer is of no use to the daemon
 NAMES_TOLD: Final = 4
 ALERT_S: Final = 1.0  # after the handshake: with TLS 1.3 a client is refused then
@@ -83,28 +82,6 @@ def walk(
     if broker.tls is not None:
         step(f"TLS with {broker.host}")
         _try_tls(way, fresh, floor_ns)
-
-
-def within(limit_s: float, work: Callable[[], T]) -> T:
-    """The result of something that cannot be interrupted, in a thread that is left behind when it
-    takes too long. Raises TimeoutError, or what `work` raises."""
-    done = threading.Event()
-    result: list[T] = []
-    failed: list[Exception] = []
-
-    def run() -> None:
-        try:
-            result.append(work())
-        except Exception as error:  # noqa: BLE001  it is raised where it is waited for
-            failed.append(error)
-        done.set()
-
-    threading.Thread(target=run, name="stage", daemon=True).start()
-    if not done.wait(limit_s):
-        raise TimeoutError(f"no answer within {limit_s:g} s")
-    if failed:
-        raise failed[0]
-    return result[0]
 
 
 def _try_port(way: BrokerWay, found: Sequence[Address]) -> Tried:

@@ -5,7 +5,7 @@ out on the telephone. `docs/doctor.md` has this table; `tests/diagnose` causes t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, cast, get_args
 
 from edge.core.humanize import as_sentence
@@ -199,7 +199,7 @@ class CheckResult:
     """One answer. `about` is the broker, lane, bus or device; empty: the gateway or the box.
 
     `cause` is what was found, or seen where it is ok, or why nobody looked. `remedy` is empty where
-    nothing is wrong.
+    nothing is wrong. `whose` is the bus, device or lane of an open issue; None: it is none.
     """
 
     check: CheckId
@@ -207,6 +207,7 @@ class CheckResult:
     outcome: Outcome
     cause: str
     remedy: str = ""
+    whose: str | None = field(default=None, compare=False)
 
     @property
     def is_wrong(self) -> bool:

@@ -54,6 +54,11 @@ class Failure:
     text: str
     reason: Reason | None = None
 
+    @classmethod
+    def told(cls, text: str, word: str) -> "Failure":
+        """By the word of a gateway, maybe a newer one."""
+        return cls(text, Reason(word) if word in {*Reason} else None)
+
     @property
     def finding(self) -> Finding:
         return split_finding("fault", self.text, self.reason)

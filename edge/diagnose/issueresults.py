@@ -6,17 +6,16 @@ a device has just answered. What is open stays a finding until the gateway has c
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from edge.core.humanize import as_sentence
 from edge.diagnose.brokerchecks import FAILURE_CHECKS
 from edge.diagnose.checks import CHECKS, CheckId, CheckResult, Outcome, check_of_issue
 from edge.gateway.issuefindings import box_findings
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.health.openissues import IssueFinding
+from edge.health.openissues import IssueFinding, whose_issue
 from edge.uplink.connectfailure import REMEDIES
 from edge.wire.contract.health import BoardCondition, Health, Throttle
-from edge.wire.contract.issues import IssueName
 
 # what sends people to the doctor: here it would send them in a circle
 POINTER: Final = re.compile(r"\s*`kerbstone doctor[^`]*` says more\.?")
@@ -45,7 +44,8 @@ def _result(issue: Mapping[str, Any]) -> CheckResult:
     outcome: Outcome = "fault" if issue.get("severity") == "fault" else "warning"
     if (without := POINTER.sub("", remedy)) != remedy:
         remedy = without or ALONE
-    return CheckResult(check, about, outcome, as_sentence(cause), as_sentence(remedy))
+    of = whose_issue(kind, about)
+    return CheckResult(check, about, outcome, as_sentence(cause), as_sentence(remedy), of)
 
 
 def finding_result(found: IssueFinding) -> CheckResult:
@@ -74,8 +74,9 @@ def without_contradictions(
     told: Sequence[CheckResult], own: Sequence[CheckResult]
 ) -> list[CheckResult]:
     """What we have found ourselves, without an `ok` or `not checked` of a check that was told to be
-    wrong: of lanes and wires, with the same lane or device. What is told already is left out."""
-    whole = {each.check for each in told if CHECKS[each.check].group not in ("lanes", "wires")}
+    wrong: of lanes and wires, with the same lane or device; of a broker, with no other broker. What
+    is told already is left out."""
+    whole = {each.check for each in told if not _is_of_a_part(each)}
     parts = {(each.check, _name(each)) for each in told}
     causes = {(each.check, each.cause) for each in told}
 
@@ -87,11 +88,17 @@ def without_contradictions(
     return [each for each in own if holds(each)]
 
 
+def _is_of_a_part(told: CheckResult) -> bool:
+    """Of a lane or a wire, or of one of several brokers."""
+    group = CHECKS[told.check].group
+    return group in ("lanes", "wires") or (group == "broker" and bool(told.about))
+
+
 def _name(result: CheckResult) -> str:
-    """Of the device or lane: an issue has words behind it, a wire's answer its bus before it."""
+    """Of the device or lane: a wire's answer has its bus before it, a lane's its loop behind. What
+    is no issue of theirs is told of the gateway, or of a broker."""
+    if CHECKS[result.check].group not in ("lanes", "wires"):
+        return result.about
+    if result.whose is not None:
+        return result.whose
     return result.about.rpartition("/")[2].partition(" ")[0]
-
-
-def area_of(kind: str) -> str:
-    """Whose issue it is; empty for one of a newer gateway."""
-    return ISSUE_KINDS[cast("IssueName", kind)].area if kind in ISSUE_KINDS else ""

@@ -10,13 +10,13 @@ from drivers.buses import i2c_trouble, serial_trouble
 from drivers.buses.finding import Finding, fault, warning
 from drivers.buses.host import kernel_consoles, list_names, login_on, look_up_node, read_text
 from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
-from edge.core import Reason
 from edge.diagnose.checks import check_of_issue
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, Failure, condition_findings, split_finding
 from edge.diagnose.heldvalues import held_findings
-from edge.diagnose.issueresults import POINTER, area_of
+from edge.diagnose.issueresults import POINTER
 from edge.gateway.wiring import Wiring
+from edge.health.openissues import whose_issue
 
 GPIO_CONSUMER_PREFIX: Final = "kerbstone-"  # what the daemon's GPIO lines are requested as
 
@@ -69,10 +69,8 @@ def _put_issue(exams: Sequence[Exam], issue: Mapping[str, Any]) -> bool:
     """An open issue, put with its lane or device; False when it is the gateway's, or of one that
     nobody asked about."""
     kind, about = str(issue.get("kind")), str(issue.get("about", ""))
-    whose, check = about.partition(" ")[0], check_of_issue(kind)
-    if kind == "bus_fails":
-        whose = about.removeprefix("bus ")
-    if not whose or check is None or area_of(kind) not in ("devices", "events"):
+    whose, check = whose_issue(kind, about), check_of_issue(kind)
+    if not whose or check is None:
         return False
     make = fault if issue.get("severity") == "fault" else warning
     cause, remedy = (str(issue.get(key, "")).rstrip(".") for key in ("cause", "remedy"))
@@ -109,11 +107,8 @@ def check_beside_daemon(bus: Bus) -> list[Finding]:
 def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
     for one in condition_findings(status.get("health", {})):
         exam.add(name, one, "device_reports")
-    if status.get("state", "ok") != "ok":
-        state = str(status["state"])
-        reason = Reason(state) if state in {*Reason} else None
-        text = str(status.get("text") or f"it is {state}")
-        exam.failed[name] = Failure(text, reason)
+    if (failure := told_failure(status)) is not None:
+        exam.failed[name] = failure
     elif status.get("reads", 0):
         exam.answers.add(name)
         exam.paced.add(name)
@@ -123,6 +118,14 @@ def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
                                f" readings left out, {status['reads']} made",
                                "read this device, or others on the bus, less often"),
                  "device_pace")  # fmt: skip
+
+
+def told_failure(status: Mapping[str, Any]) -> Failure | None:
+    """Why a device does not answer, by what the daemon says of it; None: it does."""
+    state = str(status.get("state", "ok"))
+    if state == "ok":
+        return None
+    return Failure.told(str(status.get("text") or f"it is {state}"), state)
 
 
 def _lines(exam: Exam, chip: str, problems: Mapping[str, str]) -> None:

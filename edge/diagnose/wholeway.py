@@ -23,7 +23,6 @@ from edge.diagnose.filechecks import (
     store_results,
 )
 from edge.diagnose.gatewaychecks import OWN_WORD, in_use_result, own_word_results, site_results
-from edge.diagnose.hungdisk import DISK_S
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import model_results, told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
@@ -32,6 +31,7 @@ from edge.gateway.linebudget import line_warnings
 from edge.health.boxalarms import read_box
 from edge.health.kernelfiles import ROOT
 from edge.kernelclock import boottime_ns, discipline
+from edge.outbox import GLANCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _gateway_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
         CheckStep(
             "ports", ("bus_rights",), lambda tick: bus_right_results(site, way.buses, way.user)
         ),
-        CheckStep("folders", ("store_rights",), folders, DISK_S),
+        CheckStep("folders", ("store_rights",), folders, GLANCE_S),
         CheckStep("secrets", ("secret_files",), secrets),
         CheckStep("outbox", OUTBOX, outbox),
         CheckStep("models", ("models",), models, MODELS_S),
@@ -118,7 +118,7 @@ def box_steps(
     def time(tick: Tick) -> Iterable[CheckResult]:
         return clock_results(read_clock(clock, discipline(), unsynced_s, root))
 
-    return [CheckStep("box", BOX, box, DISK_S), CheckStep("clock", CLOCK, time)]
+    return [CheckStep("box", BOX, box, GLANCE_S), CheckStep("clock", CLOCK, time)]
 
 
 def site_file_results(site: Site, more: Sequence[Problem] = ()) -> Iterable[CheckResult]:

@@ -12,13 +12,15 @@ from edge.acquire.clock import SystemClock
 from edge.config import Store
 from edge.diagnose.checks import ALONE, CHECKS, CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.daemonlink import daemon_checks, link_results, runs_result
-from edge.diagnose.exam import BEHIND, FALLBACK_REMEDIES, condition_findings, split_finding
+from edge.diagnose.exam import BEHIND, FALLBACK_REMEDIES, condition_findings
 from edge.diagnose.examination import CheckStep
 from edge.diagnose.gatewaychecks import OWN_WORD, own_word_results
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, told_outbox
+from edge.diagnose.passivechecks import told_failure
 from edge.diagnose.wholeway import box_steps
+from edge.health.openissues import whose_issue
 
 DEVICES: Final[tuple[CheckId, ...]] = ("device_answers", "device_reports")
 
@@ -65,7 +67,7 @@ def _told_steps(status: Mapping[str, Any], names: Sequence[str]) -> list[CheckSt
 def device_results(status: Mapping[str, Any], names: Sequence[str]) -> Iterator[CheckResult]:
     """As the gateway tells of its devices. A bus that fails is in its list of open issues."""
     buses = {
-        str(issue.get("about")).removeprefix("bus ")
+        whose_issue("bus_fails", str(issue.get("about")))
         for issue in status.get("issues", ())
         if issue.get("kind") == "bus_fails"
     }
@@ -73,11 +75,11 @@ def device_results(status: Mapping[str, Any], names: Sequence[str]) -> Iterator[
         bus = str(device.get("bus"))
         if names and not {name, bus} & {*names}:
             continue
-        about, state = f"{bus}/{name}", device.get("state", "ok")
-        if state != "ok" and bus in buses:
+        about, failure = f"{bus}/{name}", told_failure(device)
+        if failure is not None and bus in buses:
             yield unchecked("device_answers", f"{BEHIND} {bus} is cleared", about)
-        elif state != "ok":
-            found = split_finding("fault", str(device.get("text") or f"it is {state}"))
+        elif failure is not None:
+            found = failure.finding
             remedy = found.remedy or FALLBACK_REMEDIES["device_answers"]
             yield fault("device_answers", found.sentence, remedy, about)
         elif device.get("reads", 0):

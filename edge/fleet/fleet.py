@@ -114,7 +114,9 @@ class Fleet:
             username=broker.username,
             password=broker.password,
         )
-        one.setup = SessionSetup(connect, one.filters, broker.keepalive_s, broker.window)
+        one.setup = SessionSetup(
+            connect, one.filters, broker.keepalive_s, broker.window, broker.answer_s
+        )
         return one
 
     # -- a run -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from edge.fleet.ledger import GatewayLedger
 from edge.fleet.packets import Message, publish_properties
 from edge.fleet.session import FleetSession
 from edge.fleet.street import Street
-from edge.fleet.tally import FleetTally
+from edge.fleet.tally import FleetTally, Subscription
 from edge.kernelclock import mono_ns
 from edge.uplink.delivery import (
     NO_MATCHING_SUBSCRIBERS,
@@ -184,13 +184,14 @@ class SimulatedGateway:
 
     def _choose(self, session: FleetSession, now_ns: int) -> Chosen | None:
         inflight = session.inflight
-        kept = inflight.limit - max(1, inflight.limit * 3 // 4)  # so much the backlog leaves
-        room = inflight.room > kept and inflight.room_bytes > inflight.limit_bytes // 4
-        room = room and not self._table.is_full  # nobody stores: only live records go
-        chosen = self._queue.choose(now_ns, backlog=room and not self._retained)
+        kept, kept_bytes = inflight.backlog_leaves
+        room = inflight.room > kept and inflight.room_bytes > kept_bytes
+        full = self._table.is_full  # nobody stores: only live records go
+        backlog = room and not full and not self._retained
+        chosen = self._queue.choose(now_ns, backlog=backlog)
         while chosen is not None and self._table.denied(self._records.key(chosen.row).stream):
             self._denied.append(chosen.row)
-            chosen = self._queue.choose(now_ns, backlog=room)
+            chosen = self._queue.choose(now_ns, backlog=backlog)
         return chosen
 
     def _hand(self, session: FleetSession, chosen: Chosen, now_ns: int) -> None:
@@ -237,8 +238,15 @@ class SimulatedGateway:
     @property
     def filters(self) -> tuple[str, ...]:
         """What it subscribes, as a gateway does."""
-        asked = (self.topics.receipt,) if self._table.awaits_receipts else ()
-        return (*asked, self.topics.commands, self.topics.reconnect_spread)
+        return tuple(self._subscriptions)
+
+    @property
+    def _subscriptions(self) -> dict[str, Subscription]:
+        """By filter, what it is for."""
+        asked: dict[str, Subscription] = {
+            self.topics.commands: "commands", self.topics.reconnect_spread: "reconnect_spread",
+        }  # fmt: skip
+        return {self.topics.receipt: "receipts", **asked} if self._table.awaits_receipts else asked
 
     @property
     def will(self) -> tuple[str, bytes, bytes]:
@@ -250,6 +258,7 @@ class SimulatedGateway:
         """Everything is said anew."""
         self.session = session
         self.counts.connections += 1
+        self._tally.unsubscribed.update(self._subscriptions[each] for each in session.unsubscribed)
         held = [entry.row for entry in self._table.rows(RowState.HELD)]
         self._table.connected()
         self._queue.again([*held, *self._denied])

@@ -23,7 +23,6 @@ from edge.uplink.mqtt import HEADER
 
 SUBSCRIBE_ID: Final = 65_535  # no message has it
 REFUSED: Final = 128  # reason codes from here on say no
-ANSWER_S: Final = 20.0  # the oldest unacknowledged message; then the link counts as dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class SessionSetup:
     filters: Sequence[str]
     keepalive_s: int
     window: int
+    answer_s: float  # the oldest unacknowledged message; then the link counts as dead
 
 
 class SessionOwner(Protocol):
@@ -132,7 +132,9 @@ class FleetSession(asyncio.Protocol):
             self.cut(f"no data from the broker for {self._keepalive.silent_s:.0f} s")
         elif verdict == "ping":
             self._write(packets.PINGREQ_BYTES)
-        elif verdict == "well" and (waited_s := self._inflight.overdue_s(now_s, ANSWER_S)):
+        elif verdict == "well" and (
+            waited_s := self._inflight.overdue_s(now_s, self._setup.answer_s)
+        ):
             self.cut(f"no acknowledgement of a message for {waited_s:.0f} s")
 
     def read_in(self, wait_s: float) -> None:

@@ -30,6 +30,7 @@ def summary(
         "connected": fleet.ever_online,
         "connections": tally.connections,
         "connections_lost": dict(tally.lost.most_common(FAILURES_SHOWN)),
+        "subscriptions_refused": dict(tally.unsubscribed),
         "connect_failures": dict(tally.failures.most_common(FAILURES_SHOWN)),
         "records": tally.made,
         "sent": tally.sent,
@@ -84,6 +85,9 @@ def summary_lines(found: Mapping[str, Any], *, platform: bool) -> list[str]:
         f"used {found['cpu_s']} s of CPU ({found['cpu_us_per_record']} us a record), "
         f"{found['rss_bytes'] >> 20} MiB",
     ]
+    if found["subscriptions_refused"]:
+        kinds = (f"{what} ({count})" for what, count in found["subscriptions_refused"].items())
+        lines.append(f"the broker refused subscriptions to {', '.join(kinds)}")
     if found["no_subscribers"]:
         lines.append(f"nobody has subscribed to {found['no_subscribers']} of them")
     if found["behind_s"] > 1:
@@ -95,6 +99,18 @@ def summary_lines(found: Mapping[str, Any], *, platform: bool) -> list[str]:
         by = "receipted" if platform else "acknowledged"
         lines.append(f"{found['unconfirmed']} records are not {by}")
     return lines
+
+
+def no_receipts_why(found: Mapping[str, Any], topic: str) -> str | None:
+    """Where not the store is to blame for what is not receipted. `topic`: of one's receipts."""
+    refused = found["subscriptions_refused"].get("receipts", 0)
+    if not (found["unconfirmed"] and refused):
+        return None
+    return (
+        f"the broker refused the subscription to receipts at {refused} of {found['connections']} "
+        "connections, so no receipt can arrive there: allow each gateway to read its topic, such "
+        f"as {topic}"
+    )
 
 
 AGAIN: Final = {

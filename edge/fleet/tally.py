@@ -14,6 +14,9 @@ AgainReason = Literal["connection", "receipt", "refused"]
 broker had refused it."""
 
 
+Subscription = Literal["receipts", "commands", "reconnect_spread"]
+
+
 class Waits:
     """Counts by classes that grow with the wait."""
 
@@ -55,6 +58,7 @@ class FleetTally:
     retained: int = 0  # messages with status, meta and last records
     retained_refused: Counter[int] = field(default_factory=Counter)
     connections: int = 0
+    unsubscribed: Counter[Subscription] = field(default_factory=Counter)  # refused, by what for
     lost: Counter[str] = field(default_factory=Counter)  # connections that we did not end, by why
     failures: Counter[str] = field(default_factory=Counter)  # attempts to connect, by why
     bytes_out: int = 0  # of MQTT packets

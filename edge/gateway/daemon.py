@@ -170,7 +170,7 @@ class Daemon:
                     outbox=outbox,
                     connection=lambda: (sender.connection, sender.connected),
                     receipt_s=receipt_patience_s(site),
-                    first_broker=str(self._brokers[0]),
+                    brokers=[str(each) for each in self._brokers],
                     budget=lambda: budget_findings(
                         data_saver.level,
                         counted=site.link.budget_mb > 0,

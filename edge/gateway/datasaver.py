@@ -55,14 +55,18 @@ class DataSaver:
     def __init__(self, clock: Clock, sender: SavingSender, urgent: UrgentEvents) -> None:
         self._clock, self._sender, self._urgent = clock, sender, urgent
         self.level = SaverLevel()
+        self._started_ns = clock.now().mono_ns
 
     def set_level(self, request: Mapping[str, Any]) -> None:
         now_ns = self._clock.now().mono_ns
         self._take(parse_saver_request(request, now_ns), short_text(request, "why"))
 
     def look(self, now_ns: int) -> None:
-        """Time has passed."""
-        if self.level.level and now_ns - self.level.set_ns > LEVEL_EXPIRES_NS:
+        """Time has passed. One that nobody has set since the start expires, too: then it is known
+        that no bytes are spared."""
+        level = self.level
+        waits = level.level > 0 or not level.set_ns
+        if waits and now_ns - (level.set_ns or self._started_ns) > LEVEL_EXPIRES_NS:
             self._take(
                 SaverLevel(set_ns=now_ns),
                 "kerbstone-link no longer counts the bytes: records are sent as usual",

@@ -51,6 +51,8 @@ def device_findings(
             if reported:
                 cause = f"{device.name} reports: {'; '.join(reported)}"
                 yield IssueFinding("device_reports", device.name, cause)
+            elif not device.reads:  # it has not said anything yet
+                yield IssueFinding("device_reports", device.name, unknown=True)
     for what, text in problems.items():
         if what.startswith("line "):
             yield _fails("line_closed", what, None, text)
@@ -61,10 +63,11 @@ def _shared(
 ) -> IssueFinding | None:
     """That nobody on a bus answers is the fault of the bus, or of what its devices share."""
     failed = [(each.reason, each.text or problems.get(each.name, "")) for each in devices]
-    if not is_of_bus(failed):
+    unasked = any(_is_unasked(device) for device in devices)
+    if not unasked and not is_of_bus(failed):
         return None
     about, names = f"bus {bus}", ", ".join(device.name for device in devices)
-    if any(_may_pass(device) for device in devices):
+    if unasked or any(_may_pass(device) for device in devices):
         return IssueFinding("bus_fails", about, unknown=True)
     said = [split_remedy(text, reason) for reason, text in failed]
     causes = {cause for cause, _ in said}
@@ -110,6 +113,9 @@ def _failures(
         yield IssueFinding("device_fails", device.name, unknown=True)
     elif text is not None:
         yield _fails("device_fails", device.name, device.reason, text)
+    elif _is_unasked(device):
+        yield IssueFinding("device_fails", device.name, unknown=True)
+        yield IssueFinding("device_errors", device.name, unknown=True)
     elif ratio >= FAILING_SHARE and _was_away(device, now_ns):
         yield IssueFinding("device_errors", device.name, unknown=True)
     elif ratio >= FAILING_SHARE:
@@ -126,7 +132,7 @@ def _settling(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
     """A warm-up is no issue; one that does not end is. What is open stays so until it ends."""
     since_ns, reason, name = device.unsettled_since_ns, device.unsettled, device.name
     if since_ns is None or reason is None:
-        if device.reason is not None:  # it does not answer, so nobody can tell
+        if device.reason is not None or not device.reads:  # nobody can tell
             yield IssueFinding("device_unsettled", name, unknown=True)
     elif now_ns - since_ns < _settle_limit_ns(device, reason):
         yield IssueFinding("device_unsettled", name, unknown=True)
@@ -166,7 +172,7 @@ def _bad_values(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
     yield IssueFinding(
         "values_bad",
         device.name,
-        f"{len(keys)} of {device.points} points of {device.name} {have} no value ({reason}): "
+        f"{len(keys)} of {device.point_count} points of {device.name} {have} no value ({reason}): "
         f"{', '.join(keys[:SHOWN_POINTS])}{more}",
         as_instruction(REMEDIES.get(reason, "")),
     )
@@ -180,6 +186,11 @@ def _was_away(device: PolledState, now_ns: int) -> bool:
     """What failed was told while it did, unless it comes and goes."""
     lately = sum(now_ns - at_ns < HOUR_NS for at_ns in device.returns)
     return 0 < lately < OFTEN_AWAY
+
+
+def _is_unasked(device: PolledState) -> bool:
+    """Right after a start."""
+    return device.reason is None and not device.reads
 
 
 def _may_pass(device: PolledState) -> bool:

@@ -177,6 +177,10 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
             for approach, contacts in site.signals.items()
             for name in contacts
         },
+        "contacts": {
+            name: {"bus": (site.bays.get(name) or site.devices[name]).bus}
+            for name in sources.ingest.lines.contacts
+        },
         "outbox": outbox,
         "link": link_status(sources),
         "clock": clock_status(sources.clock, sources.box_monitor.synced_ns),

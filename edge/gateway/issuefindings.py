@@ -86,7 +86,7 @@ class PolledState(Protocol):
     @property
     def reads(self) -> int: ...  # that were answered since the start
     @property
-    def points(self) -> int: ...  # so many it has
+    def point_count(self) -> int: ...  # so many it has
     @property
     def bad(self) -> Mapping[str, BadPoint]: ...  # by key
 

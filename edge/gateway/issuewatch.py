@@ -19,7 +19,7 @@ from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.gateway.deviceissues import device_findings
 from edge.gateway.linkfindings import LinkSeen, fallback_findings, link_findings
-from edge.health.openissues import IssueFinding, OpenIssues, whose_issue
+from edge.health.openissues import IssueFinding, OpenIssues, source_of_issue
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
@@ -51,7 +51,7 @@ class IssueSources:
     outbox: OutboxCounter
     connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
     receipt_s: float | None  # patience with the platform; None: the broker's answer confirms
-    first_broker: str  # of those that may be used
+    brokers: Sequence[str]  # those that may be used; that of uplink.url is the first
     budget: Callable[[], Iterable[IssueFinding]]  # of bytes, as kerbstone-link counts them
     calibrations: Callable[[Stamp], Iterable[IssueFinding]]  # those that have ended by then
     buses: Callable[[], Mapping[str, Sequence[find.PolledState]]]  # the devices of each
@@ -122,13 +122,14 @@ class IssueWatch:
                         LinkSeen(
                             connection,
                             connected,
+                            sources.brokers,
                             sources.receipt_s,
                             health.no_subscribers or 0,
                             now.mono_ns,
                         )
                     ),
                     fallback_findings(
-                        connection, sources.first_broker, connected=connected, now_ns=now.mono_ns
+                        connection, sources.brokers[0], connected=connected, now_ns=now.mono_ns
                     ),
                     sources.budget(),
                 ),
@@ -241,7 +242,7 @@ def issues_for_people(issues: OpenIssues, now: Stamp) -> list[dict[str, object]]
 def issues_about(issues: OpenIssues, name: str, now: Stamp) -> list[dict[str, object]]:
     """Those of a device, lane or contact."""
     told = zip(issues, issues_for_people(issues, now), strict=True)
-    return [row for each, row in told if whose_issue(each.kind, each.about) == name]
+    return [row for each, row in told if source_of_issue(each.kind, each.about) == name]
 
 
 def issue_status(issues: OpenIssues, now: Stamp, words: int | None = None) -> list[OpenIssueStatus]:

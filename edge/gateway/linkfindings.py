@@ -3,7 +3,7 @@
 A process that has just started has not seen much: what was open before it stays until it has.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -17,6 +17,7 @@ from edge.uplink.delivery import ConnectionState
 LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
 SILENCE_LEAST_S: Final = 300.0  # a platform may be started anew
 SILENCE_WAITS: Final = 5  # times receipt_s
+DISTRUST_NS: Final = 86_400_000_000_000  # nobody knows then how a broker's certificate is now
 FALLBACK_NS: Final = 120_000_000_000  # the first broker may be restarted
 MERGING_LEVEL: Final = 2  # from here on minutes are lost to the city
 MB: Final = 1e6
@@ -33,11 +34,13 @@ def silence_text(silent_s: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LinkSeen:
-    """What is looked at. `receipt_s` None: the broker's answer confirms; `no_subscribers`: records
-    since the start that the broker had nobody for."""
+    """What is looked at. `brokers`: those that may be used, that of uplink.url first. `receipt_s`
+    None: the broker's answer confirms; `no_subscribers`: records since the start that the broker
+    had nobody for."""
 
     connection: ConnectionState
     connected: bool
+    brokers: Sequence[str]
     receipt_s: float | None
     no_subscribers: int
     now_ns: int
@@ -74,12 +77,8 @@ def _troubles(seen: LinkSeen) -> Iterator[IssueFinding]:
     """Each until the very same thing has succeeded."""
     troubles = seen.connection.troubles
     settled = seen.up_ns >= LINK_PATIENCE_NS
-    if troubles.untrusted:
-        remedies = [remedy for _, remedy in troubles.untrusted.values()]
-        cause = _first(cause for cause, _ in troubles.untrusted.values())
-        yield IssueFinding("broker_untrusted", cause=cause, remedy=remedies[0])
-    elif not (troubles.trusted or settled):
-        yield IssueFinding("broker_untrusted", unknown=True)
+    for broker in seen.brokers:
+        yield from _certificate(seen, broker)
     if troubles.denied:
         yield IssueFinding("broker_denies", cause=_first(troubles.denied.values()))
     elif not settled:
@@ -94,6 +93,26 @@ def _troubles(seen: LinkSeen) -> Iterator[IssueFinding]:
         yield IssueFinding("name_taken", unknown=True)
     if troubles.old_protocol and seen.receipt_s is None:  # else receipts say what was stored
         yield IssueFinding("old_protocol", cause=OLD_PROTOCOL)
+
+
+def _certificate(seen: LinkSeen, broker: str) -> Iterator[IssueFinding]:
+    """A fallback is not tried while the first broker stands, so what was seen of it goes stale."""
+    connection, troubles = seen.connection, seen.connection.troubles
+    user = (connection.broker or seen.brokers[0]) if seen.connected else ""  # who has the link
+    found = troubles.untrusted.get(broker)
+    if found is not None and seen.now_ns - found.seen_ns < DISTRUST_NS:
+        cause = found.cause
+        if user == seen.brokers[0]:
+            cause += (
+                f". It is a fallback: it is tried again only when {user} is not reached. Without "
+                f"another attempt this closes {span_text(DISTRUST_NS / 1e9)} after the last one"
+            )
+        yield IssueFinding("broker_untrusted", broker, cause, found.remedy)
+        return
+    known = found is not None or broker in troubles.trusted
+    stands = broker == user and seen.up_ns >= LINK_PATIENCE_NS
+    if not (known or stands) and seen.now_ns - connection.started_ns < DISTRUST_NS:
+        yield IssueFinding("broker_untrusted", broker, unknown=True)
 
 
 def _unstored(seen: LinkSeen) -> Iterator[IssueFinding]:

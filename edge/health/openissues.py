@@ -203,7 +203,7 @@ class OpenIssues:
 
     def name_of(self, issue: OpenIssue) -> str:
         """The display name of what it is about; empty where that has none."""
-        return self.names.get(whose_issue(issue.kind, issue.about), "")
+        return self.names.get(source_of_issue(issue.kind, issue.about), "")
 
     def _sentences(self, finding: IssueFinding) -> tuple[str, str]:
         """Its cause, and its remedy: devices, brokers and files have their word in them."""
@@ -212,9 +212,9 @@ class OpenIssues:
         cause, remedy = (as_sentence(" ".join(each.split())) for each in (finding.cause, remedy))
         if lasts_s := ISSUE_KINDS[kind].lasts_s:  # nobody sees that it is over
             remedy += f" This stays in the list until {span_text(lasts_s)} after the last time."
-        if (whose := whose_issue(kind, about)) in self.names:
-            id_ = re.compile(rf"(?<![\w/-]){re.escape(whose)}(?![\w/-])")
-            cause = id_.sub(lambda _: with_name(whose, self.names), cause, count=1)
+        if (source := source_of_issue(kind, about)) in self.names:
+            id_ = re.compile(rf"(?<![\w/-]){re.escape(source)}(?![\w/-])")
+            cause = id_.sub(lambda _: with_name(source, self.names), cause, count=1)
         return printable(cause, WORDS_LIMIT), printable(remedy, WORDS_LIMIT)
 
     def _log(self, level: int, form: str, issue: OpenIssue, text: str, now: Stamp) -> None:
@@ -282,10 +282,19 @@ def _key(finding: IssueFinding) -> Key:
     return finding.kind, printable(finding.about, ABOUT_LIMIT)
 
 
-def whose_issue(kind: IssueName, about: str) -> str:
-    """The device, lane or contact that it is about: `north_1` of `north_1 lead stuck_on`. Of a
-    model it is none, though a lane may be called `congestion`, too."""
-    return about.partition(" ")[0] if ISSUE_KINDS[kind].area in NAMED_AREAS else ""
+def whose_issue(kind: str, about: str) -> str:
+    """The bus, device, lane or contact that it is about: `north_1` of `north_1 lead stuck_on`. Of
+    a model it is none, though a lane may be called `congestion`, too; nor of a line, or of a kind
+    that only a newer gateway knows."""
+    row = ISSUE_KINDS.get(cast("IssueName", kind))
+    if row is None or row.area not in NAMED_AREAS or kind == "line_closed":
+        return ""
+    return about.removeprefix("bus ") if kind == "bus_fails" else about.partition(" ")[0]
+
+
+def source_of_issue(kind: str, about: str) -> str:
+    """The same, but of a bus: that has no values, and may be called as one of its devices."""
+    return "" if kind == "bus_fails" else whose_issue(kind, about)
 
 
 def issue_family(issues: Iterable[OpenIssue]) -> Family:

@@ -1,7 +1,9 @@
 """The audit of a store: per gateway and UTC day, what is there, and what nobody accounts for.
 
-Memory does not grow with the number of records: they are read in the order of their keys, one
-gateway after the other, and a manifest is proved with the records it names, read once more.
+What manifests have proved is taken from the store (`prover`); all other records are read, in the
+order of their keys, one gateway after the other, and a manifest is proved with the records it
+names, read once more. With `contents` nothing is believed, and all is read: that finds what
+somebody has changed in the store since. Memory does not grow with the number of records.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from edge.core import TOPIC_PREFIX
-from edge.core.numbers import count_in_ranges, decode_steps, format_numbers
+from edge.core.numbers import count_in_ranges, format_numbers
 from edge.platform.auditreport import AuditFinding, Missing, record_name
+from edge.platform.auditsource import AuditSource
 from edge.platform.completeness import CompletenessCheck, unsealed_numbers
 from edge.platform.days import DaysOfGateway, day_of
 from edge.platform.receivedranges import ReceivedRanges
@@ -21,8 +24,9 @@ from edge.platform.registercontinuity import RegisterContinuity
 from edge.platform.seals import Replays, Seal, prove_seal, seal_of
 from edge.platform.signatures import CertificateKeys
 from edge.platform.sitecheck import AllowedSites, SiteCheck
+from edge.platform.storedpayload import sent_or_damage, stands_for
+from edge.platform.streamproof import moments_of
 from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
-from edge.wire import WireError
 
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
 PROGRESS_EVERY: Final = 10_000  # records, of its progress
@@ -60,32 +64,37 @@ def audit_store(
     keys: CertificateKeys | None = None,
     prefix: str = TOPIC_PREFIX,
     sites: AllowedSites | None = None,
+    contents: bool = False,
+    day: str | None = None,
     progress: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[GatewayAudit]:
-    """Gateways in the order of their names. Raises RecordStoreError."""
+    """Gateways in the order of their names; of proved records only this `day` is counted. Raises
+    RecordStoreError."""
     for gw, joined in store.gateways():
-        if gateway is None or gateway == gw:
+        if gateway is not None and gateway != gw:
+            continue
+        source = AuditSource(store, gw, proved=keys is None and not contents)
+        while True:
             site_check = SiteCheck(gw, prefix, sites)
-            auditing = _GatewayAuditor(store, ReceivedRanges(gw, joined or 0), site_check, keys)
-            yield auditing.run(progress, known=joined is not None)
+            auditing = _GatewayAuditor(
+                source, ReceivedRanges(gw, joined or 0), site_check, keys, day
+            )
+            done = auditing.run(progress, known=joined is not None)
+            if not source.odd:
+                break
+            source = AuditSource(store, gw, proved=False)  # what is wrong is found by reading it
+        yield done
 
 
 class _GatewayAuditor:
     """Of one gateway."""
 
     def __init__(
-        self,
-        store: RecordStore,
-        received: ReceivedRanges,
-        site_check: SiteCheck,
-        keys: CertificateKeys | None,
-    ) -> None:
-        self._store, self._received, self._site_check, self._keys = (
-            store,
-            received,
-            site_check,
-            keys,
-        )
+        self, source: AuditSource, received: ReceivedRanges, site_check: SiteCheck,
+        keys: CertificateKeys | None, day: str | None,
+    ) -> None:  # fmt: skip
+        self._source, self._store, self._received = source, source.store, received
+        self._site_check, self._keys, self._day = site_check, keys, day
         self._done = GatewayAudit(received.gw)
         self._registers, self._corrections = RegisterContinuity(), RedatedMoments()
         self._signed = self._unsigned = 0  # manifests
@@ -97,7 +106,11 @@ class _GatewayAuditor:
         if not known:
             text = f"{received.gw}: the store has lost the note of this gateway's first record"
             found.append(AuditFinding("damage", f"{text}: all earlier numbers are expected, too"))
-        for entry in self._store.records(received.gw):
+        source = self._source
+        for date, counts in source.days(self._day):
+            done.days.day(date).add(counts)
+        done.branch, done.records = source.branch, source.records
+        for entry in source.entries(received, self._registers, done.days, self._site_check):
             done.records += 1
             if done.records % PROGRESS_EVERY == 0:
                 progress(done.records)
@@ -163,14 +176,18 @@ class _GatewayAuditor:
             return [sent]
         found = list(received.add_record(entry.source, sent))
         self._registers.take(entry.key, entry.source, sent)
-        stands_for = _stands_for(sent)
-        done.days.record(entry.key, entry.source, day_of(entry.wall), sent, stands_for)
+        done.days.record(entry.key, entry.source, day_of(entry.wall), sent, stands_for(sent))
         return found
 
     def _manifests(self) -> None:
         done, received, store = self._done, self._received, self._store
         refused: set[Key] = set()
-        for entry in store.records(received.gw, "manifest"):
+        source = self._source
+        for epoch, folded in source.manifests:
+            self._corrections.add(epoch, moments_of(folded))
+            self._signed += folded.signed
+            done.proved += count_in_ranges(folded.numbers)
+        for entry in source.unproved("manifest"):
             if not self._site_check.is_own(entry):
                 refused.add(entry.key)
                 continue
@@ -182,9 +199,11 @@ class _GatewayAuditor:
             if seal is not None:
                 done.find(seal)
         self._corrections.judge(received.order(), received.boots)
+        source.look_at_redated(self._corrections, done.days)
+        source.odd |= bool(source.manifests and received.resealed)  # a replay is told by contents
         replays = Replays(frozenset(received.resealed))
-        unproved = agree = 0
-        for entry in store.records(received.gw, "manifest"):
+        unproved, agree = 0, sum(folded.sealing for _, folded in source.manifests)
+        for entry in source.unproved("manifest"):
             if entry.key in refused:
                 continue
             sent = _map(entry)
@@ -251,23 +270,6 @@ def _sealed(
             yield entry.key[3], sent
 
 
-def sent_or_damage(entry: ReceivedRecord) -> dict[str, object] | AuditFinding:
-    """The stored payload, held against the columns it is found by."""
-    try:
-        sent = entry.sent()
-        header = sent["gw"], sent["epoch"], sent["stream"], sent["seq"], sent["boot"]
-        if header != (*entry.key, entry.boot) or list(entry.mono) != list(sent["mono"]):
-            why = "the payload has another key than its row"
-        elif sent.get("source", "") != entry.source or not entry.fits_topic:
-            why = "topic, source and payload of the row do not belong to one record"
-        else:
-            return sent
-    except (WireError, KeyError, TypeError) as error:
-        why = f"{error}"
-    text = f"{record_name(*entry.key)}: the stored payload is damaged: {why}"
-    return AuditFinding("damage", text, entry.key)
-
-
 def _came(received: str) -> datetime | None:
     try:
         return datetime.fromisoformat(received).astimezone(UTC)
@@ -279,13 +281,3 @@ def _map(entry: ReceivedRecord) -> dict[str, object]:
     """As above; nothing for what is damaged."""
     sent = sent_or_damage(entry)
     return {} if isinstance(sent, AuditFinding) else sent
-
-
-def _stands_for(sent: Mapping[str, Any]) -> int:
-    covers = sent.get("covers")
-    if covers is None:
-        return 1
-    try:
-        return len(set(decode_steps(covers)))
-    except ValueError:
-        return 1

@@ -46,6 +46,16 @@ class DayCounts:
     proved: int = 0
     findings: int = 0
 
+    def add(self, other: "DayCounts", sign: int = 1) -> None:
+        """What another one has counted; with `sign` -1 it is taken away."""
+        self.records += sign * other.records
+        self.numbers += sign * other.numbers
+        for place, seconds in other.covered.items():
+            self.covered[place] = self.covered.get(place, 0.0) + sign * seconds
+        self.gaps += sign * other.gaps
+        self.drops += sign * other.drops
+        self.proved += sign * other.proved
+
     def least(self) -> tuple[str, float] | None:
         """The source of which the fewest seconds are covered."""
         if not self.covered:
@@ -71,16 +81,33 @@ class DaysOfGateway:
         day.records += 1
         day.numbers += of
         _, epoch, stream, seq = key
-        numbers, dates = self._marks.setdefault((epoch, stream), ([], []))
-        if not dates or dates[-1] != date:
-            numbers.append(seq)
-            dates.append(date)
+        self.mark((epoch, stream), seq, date)
+        self._count(day, stream, source, sent)
+
+    def _count(self, day: DayCounts, stream: str, source: str, sent: Mapping[str, Any]) -> None:
         if stream in TIMED_STREAMS:
             place = stream, source
             day.covered[place] = day.covered.get(place, 0.0) + _covered_s(sent)
         elif stream == "event":
             day.gaps += sent.get("event") == "gap"
             day.drops += sent.get("event") == "drop"
+
+    def move(
+        self, key: Key, source: str, sent: Mapping[str, Any], of: int, dates: tuple[str, str]
+    ) -> None:
+        """A record that was counted on the first of these days belongs to the second."""
+        old, new = (self.day(date) for date in dates)
+        moved = DayCounts(1, of)
+        self._count(moved, key[2], source, sent)
+        old.add(moved, -1)
+        new.add(moved)
+
+    def mark(self, of: tuple[int, str], seq: int, date: str) -> None:
+        """From this number on it is this day, until the next mark."""
+        numbers, dates = self._marks.setdefault(of, ([], []))
+        if not dates or dates[-1] != date:
+            numbers.append(seq)
+            dates.append(date)
 
     def of(self, place: Key | None) -> str:
         """The day near a number, also of one that never came: that of the record before it."""

@@ -16,15 +16,18 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from edge.core import ConfigError
 from edge.durable.atomicwrite import replace_file
 from edge.durable.sqlitefile import open_scratch
+from edge.platform.days import DayCounts
 from edge.platform.jsonlinesfile import JsonLinesFile, json_line
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry, ledger_from
+from edge.platform.prover import ProofDesk
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, WallTimes, bounds_text
 from edge.platform.recordstore import (
     CommittedRecord,
@@ -33,6 +36,7 @@ from edge.platform.recordstore import (
     StoreLock,
     StoreVerdict,
 )
+from edge.platform.streamproof import StreamProof
 
 VERSION: Final = 2
 INDEX: Final = """
@@ -203,6 +207,23 @@ class JsonLinesStore:
     def tallies(self) -> KeepQuota:
         with self._store_errors():
             return self._counted()
+
+    def count(self, gw: str, epoch: int, stream: str) -> int | None:
+        return None
+
+    def proofs(self, gw: str) -> Iterator[tuple[int, str, StreamProof]]:
+        """None: an audit reads all of it."""
+        yield from ()
+
+    def proved_days(self, gw: str, day: str | None = None) -> Iterator[tuple[str, DayCounts]]:
+        yield from ()
+
+    def redated(self, gw: str) -> Iterator[Key]:
+        yield from ()
+
+    @contextmanager
+    def proving(self, gw: str) -> Iterator[ProofDesk | None]:
+        yield None
 
     def close(self) -> None:
         self._index.close()

@@ -90,12 +90,13 @@ class ManualAckClient:
             self._client.tls_set_context(source.tls)
         if source.username is not None:
             self._client.username_pw_set(source.username, source.password)
-        self._client.on_message = self._message
-        self._client.on_connect = self._connected
-        self._client.on_disconnect = self._disconnected
-        self._client.on_subscribe = self._answered
-        self._client.on_unsubscribe = self._answered
-        self._client.on_publish = self._published
+        self._fault: Exception | None = None  # of a callback
+        self._client.on_message = self._noted(self._message)
+        self._client.on_connect = self._noted(self._connected)
+        self._client.on_disconnect = self._noted(self._disconnected)
+        self._client.on_subscribe = self._noted(self._answered)
+        self._client.on_unsubscribe = self._noted(self._answered)
+        self._client.on_publish = self._noted(self._published)
         # once set, paho collects what it has to write instead of writing each packet at once
         self._client.on_socket_register_write = lambda *_: None
         self._answers: dict[int, Sequence[Any]] = {}  # of SUBSCRIBE and UNSUBSCRIBE, by number
@@ -232,6 +233,8 @@ class ManualAckClient:
                 self._read()
             client.loop_misc()
         except PARSE_ERRORS as error:
+            if error is self._fault:
+                raise
             raise ConnectionError(f"the broker sent data that is not MQTT: {error}") from error
         if client.socket() is None:
             raise ConnectionError(self._why or "the connection has ended")
@@ -269,6 +272,18 @@ class ManualAckClient:
             raise ConnectionError("the connection has ended")
         self._until(lambda: number in self._answers, what)
         return self._answers.pop(number)
+
+    def _noted(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """paho calls it while it reads: what it raises is a fault of ours, and not the broker's."""
+
+        def call(*words: Any) -> None:
+            try:
+                callback(*words)
+            except Exception as fault:
+                self._fault = fault
+                raise
+
+        return call
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, code: Any, found: Any) -> None:
         if code.is_failure:

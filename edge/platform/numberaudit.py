@@ -1,17 +1,22 @@
 """What is missing, by numbers alone: the ledger, held against what manifests and events say.
 
-It reads no other record, so it costs what a gateway has of these, and not what it has sent. It says
-nothing about contents, times and signatures: an audit (`edge.platform.audit`) does.
+It reads no other record, and of these only what was not proved when it came. It says nothing about
+contents, times and signatures: an audit (`edge.platform.audit`) does.
 """
 
 from collections.abc import Iterator
 
 from edge.core.numbers import Numbers
-from edge.platform.audit import GatewayAudit, sent_or_damage
+from edge.platform.audit import GatewayAudit
 from edge.platform.auditreport import AuditFinding
+from edge.platform.auditsource import AuditSource
 from edge.platform.completeness import CompletenessCheck
+from edge.platform.days import DaysOfGateway
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.recordstore import RecordStore
+from edge.platform.registercontinuity import RegisterContinuity
+from edge.platform.sitecheck import SiteCheck
+from edge.platform.storedpayload import sent_or_damage
 
 SAYING: tuple[str, ...] = ("event", "manifest")  # streams whose records speak of numbers
 
@@ -25,23 +30,26 @@ def audit_numbers(store: RecordStore, *, gateway: str | None = None) -> Iterator
 
 def _audit(store: RecordStore, gw: str, joined: int) -> GatewayAudit:
     done, received = GatewayAudit(gw), ReceivedRanges(gw, joined)
+    source = AuditSource(store, gw, proved=True)
+    done.branch = source.branch
     for epoch, stream, (first, last) in store.numbers(gw):
         received.numbers.setdefault((epoch, stream), Numbers()).add_range(first, last)
         done.records += last - first + 1
-    for stream in SAYING:
-        for entry in store.records(gw, stream):
-            done.branch = done.branch or entry.branch
-            received.add_number(entry.key[1], stream, entry.key[3], entry.received)
-            sent = sent_or_damage(entry)
-            if isinstance(sent, AuditFinding):
-                done.find(sent)
-                continue
-            for finding in received.add_record(entry.source, sent):
-                done.find(finding)
-            if stream == "manifest":
-                seal = received.add_seal(entry.key, sent)
-                if isinstance(seal, AuditFinding):
-                    done.find(seal)
+    unused = RegisterContinuity(), DaysOfGateway(), SiteCheck(gw)
+    for entry in source.entries(received, *unused, SAYING):
+        _, epoch, stream, seq = entry.key
+        done.branch = done.branch or entry.branch
+        received.add_number(epoch, stream, seq, entry.received)
+        sent = sent_or_damage(entry)
+        if isinstance(sent, AuditFinding):
+            done.find(sent)
+            continue
+        for finding in received.add_record(entry.source, sent):
+            done.find(finding)
+        if stream == "manifest":
+            seal = received.add_seal(entry.key, sent)
+            if isinstance(seal, AuditFinding):
+                done.find(seal)
     findings, done.missing = CompletenessCheck(received).verdict(done.notes)
     for finding in findings:
         done.find(finding)

@@ -3,6 +3,7 @@
 What a broker, a gateway or another sender puts there is hostile until `decode` has passed it.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,13 +14,14 @@ from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.intakerate import IntakeLimit, IntakeRate
 from edge.platform.keepquota import EXCESS, RATE, KeepQuota
 from edge.platform.ledger import merge_numbers
+from edge.platform.prover import prove_gateway
 from edge.platform.receivedrecord import (
     REFUSED_PAYLOAD_KEPT,
     ReceivedRecord,
     RefusedMessage,
     make_received,
 )
-from edge.platform.recordstore import CommittedRecord, RecordStore
+from edge.platform.recordstore import CommittedRecord, RecordStore, RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import ArrivedMessage
 from edge.wire import (
@@ -36,6 +38,7 @@ from edge.wire import (
 )
 
 AHEAD_MS: Final = 86_400_000  # the clock of a broker may differ, but not more
+SEALED_LIMIT: Final = 100_000  # gateways whose manifests wait; others are looked at with their next
 FILLS_DISK: Final = frozenset({"stored", "conflict"})
 TOO_FAST: Final = (
     "its gateway sends more than is stored of one; without a receipt it keeps what is beyond that, "
@@ -58,7 +61,9 @@ class RecordIngestCounts:
     unfit: int = 0  # of those stored: their bodies fit no table of PostgreSQL
     others: int = 0  # status, meta, last, answers
     commits: int = 0
+    proved: int = 0  # manifests that hold
     receipts: int = 0  # messages
+    receipts_unsent: int = 0  # that RabbitMQ did not take: those records come again
     reconnections: int = 0
 
 
@@ -86,6 +91,7 @@ class RecordIngest:
         self._keep_notices = keep_notices
         self._rate = IntakeRate(IntakeLimit()) if rate is None else rate
         self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
+        self._sealed: OrderedDict[str, None] = OrderedDict()  # gateways with new manifests
 
     def take(
         self, group: Iterable[ArrivedMessage], mono_ns: int, wall_ns: int
@@ -144,8 +150,22 @@ class RecordIngest:
                 self.report(f"rate: {record_name(*entry.key)} is not stored: {TOO_FAST}")
         return done
 
+    def prove(self, gateways: int) -> None:
+        """The new manifests of at most so many gateways. What is not proved, an audit has to read,
+        and nothing else follows; so it may wait until there is time."""
+        for _ in range(min(gateways, len(self._sealed))):
+            gw, _ = self._sealed.popitem(last=False)
+            try:
+                self.counts.proved += prove_gateway(self._store, gw)
+            except RecordStoreError as error:
+                self._report_limited("not proved", gw, f"{gw}: {error}")
+
     def _count(self, each: CommittedRecord) -> None:
         counts, gw = self.counts, each.entry.key[0]
+        if each.verdict == "stored" and each.entry.key[2] == "manifest":
+            self._sealed[gw] = None
+            if len(self._sealed) > SEALED_LIMIT:
+                self._sealed.popitem(last=False)
         match each.verdict:
             case "stored":
                 counts.stored += 1

@@ -6,41 +6,38 @@ stays there until a sink acknowledges it, and goes to another sink when that one
 DELIVERY_LIMIT is set on purpose: the broker's own limit of 20 counts each loss of a connection for
 all messages that were under way on it, and drops them then. What is beyond the limit lies in the
 queue DEAD, and is not lost.
-
-aio-pika connects and makes what is missing. Messages come and go by aiormq below it: one task for
-each and no second object, which is a sixth of the CPU of a record less.
 """
 
 import asyncio
-import logging
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq import spec
 from aiormq.abc import AbstractChannel as LowerChannel
 from aiormq.abc import DeliveredMessage, FieldValue
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
-from yarl import URL
 
 from edge.core import Stream
+from edge.platform.amqp import (
+    EXCHANGE,
+    SWAPPED,
+    LostConnectionError,
+    RefusedError,
+    connect,
+    disconnect,
+    lost,
+    words,
+)
+from edge.platform.receiptpublisher import ReceiptPublisher
 from edge.platform.subscription import ArrivedMessage, BrokerSource, UnreachableError
 from edge.wire import Payload
 
-for _name in ("aio_pika", "aiormq"):  # they log what they raise, too: it would be told twice
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
-
-PORTS: Final = {"amqp": 5672, "amqps": 5671}
-EXCHANGE: Final = "amq.topic"  # where the MQTT plugin publishes
 QUEUE: Final = "kerbstone.records"
 DEAD: Final = "kerbstone.dead"
 DELIVERY_LIMIT: Final = 1_000
 PREFETCH: Final = 4_000  # messages that are here and not acknowledged
-CONNECT_S: Final = 30.0
-HEARTBEAT_S: Final = 30
 PUBLISHED: Final = "timestamp_in_ms"  # set by the broker: message_interceptors in rabbitmq.conf
-SWAPPED: Final = str.maketrans("/.", "./")  # what the plugin makes of a topic, and back
 ARGUMENTS: Final[dict[str, FieldValue]] = {
     "x-queue-type": "quorum",
     "x-delivery-limit": DELIVERY_LIMIT,
@@ -49,22 +46,6 @@ ARGUMENTS: Final[dict[str, FieldValue]] = {
     "x-dead-letter-strategy": "at-least-once",
     "x-overflow": "reject-publish",  # without it the strategy is not allowed; there is no limit
 }
-LOST: Final = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, RuntimeError)
-"""What the library raises when a connection has ended; RuntimeError: the channel was closed."""
-
-
-def amqp_url(source: BrokerSource) -> URL:
-    """Without a user name the certificate says who we are."""
-    external = source.username is None and source.tls is not None
-    return URL.build(
-        scheme="amqps" if source.tls is not None else "amqp",
-        host=source.host,
-        port=source.port,
-        user=source.username,
-        password=source.password,
-        path="/",
-        query={"heartbeat": str(HEARTBEAT_S), **({"auth": "external"} if external else {})},
-    )
 
 
 def binding_keys(prefix: str) -> list[str]:
@@ -76,31 +57,45 @@ def binding_keys(prefix: str) -> list[str]:
 
 
 class RecordQueue:
-    """One connection. `arrived` is what has come and is not taken yet, in order."""
+    """One connection, and another one for receipts.
+
+    `arrived` is what has come and is not taken yet, in order. Raises LostConnectionError where one
+    of them cannot be made, or has ended; RefusedError where the broker refuses us, and
+    UnreachableError where no other one, and no later try, would do.
+    """
 
     def __init__(self, prefix: str) -> None:
         self.arrived: list[DeliveredMessage] = []
-        self.lost = asyncio.Event()  # the connection has ended
+        self.lost = asyncio.Event()  # one of them has ended
         self.has_come = asyncio.Event()
         self._prefix = prefix
+        self._receipts = ReceiptPublisher(self._receipts_ended)
+        self._end: Exception | None = None
         self._connection: AbstractConnection | None = None
         self._channel: LowerChannel | None = None
 
     async def open(self, source: BrokerSource) -> None:
-        """Connect and consume. Raises UnreachableError when the broker refuses us or the queue,
-        one of LOST when it is not reached."""
-        self._connection = await aio_pika.connect(
-            amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls
-        )
-        self._connection.close_callbacks.add(self._ended)
-        channel = await self._with_queue(self._connection)
-        channel.close_callbacks.add(self._ended)
-        self._channel = await channel.get_underlay_channel()
-        await self._channel.basic_consume(QUEUE, self._came)
+        """Connect and consume."""
+        with lost():
+            self._connection = await connect(source)
+            self._connection.close_callbacks.add(self._ended)
+            channel = await self._with_queue(self._connection)
+            channel.close_callbacks.add(self._ended)
+            self._channel = await channel.get_underlay_channel()
+            await self._receipts.open(source)
+            self._channel.on_consumer_cancel_callbacks.add(self._cancelled)
+            with _readable():
+                await self._channel.basic_consume(QUEUE, self._came)
+
+    def check(self) -> None:
+        """Raises what has ended it, if anything has."""
+        if self._end is not None:
+            raise self._end
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        """Also where it has ended already."""
+        await disconnect(self._connection)
+        await self._receipts.close()
 
     async def wait(self, stop: asyncio.Event, for_s: float | None) -> None:
         """Until something has come, the connection has ended, or `stop` is set."""
@@ -126,36 +121,25 @@ class RecordQueue:
             self.has_come.clear()
         return group
 
-    async def answer(self, receipts: Iterable[tuple[str, Payload]], last: DeliveredMessage) -> int:
-        """Publish receipts, then acknowledge `last` and all before it. How many receipts."""
-        count = 0
+    async def answer(self, receipts: Sequence[tuple[str, Payload]], last: DeliveredMessage) -> int:
+        """Publish receipts, then acknowledge `last` and all before it, whether the broker has taken
+        the receipts or not. How many it has taken."""
         assert self._channel is not None, "not open"
         assert last.delivery_tag is not None
-        for topic, payload in receipts:
-            properties = spec.Basic.Properties(
-                content_type=payload.content_type,
-                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,  # QoS 1 for the gateway
-            )
-            await self._channel.basic_publish(
-                payload.data,
-                exchange=EXCHANGE,
-                routing_key=topic.translate(SWAPPED),
-                properties=properties,
-            )
-            count += 1
-        await self._channel.basic_ack(last.delivery_tag, multiple=True)
-        return count
+        taken = await self._receipts.publish(receipts)
+        with lost():
+            await self._channel.basic_ack(last.delivery_tag, multiple=True)
+        return taken
 
     async def _with_queue(self, connection: AbstractConnection) -> AbstractChannel:
         """The queue as it is there, as on a cluster with our definitions; else it is made."""
         channel = await self._new_channel(connection)
         try:
-            await channel.get_queue(QUEUE)
+            with _readable():
+                await channel.get_queue(QUEUE)
             return channel
         except ChannelNotFoundEntity:
             channel = await self._new_channel(connection)
-        except ChannelAccessRefused as error:
-            raise UnreachableError(f"this user may not read the queue {QUEUE}: {error}") from error
         try:
             await channel.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"})
             queue = await channel.declare_queue(QUEUE, durable=True, arguments=ARGUMENTS)
@@ -177,8 +161,33 @@ class RecordQueue:
         self.arrived.append(message)
         self.has_come.set()
 
-    def _ended(self, *_: object) -> None:
+    async def _cancelled(self, _frame: object) -> None:
+        self._ends(RefusedError(f"the queue {QUEUE} was deleted"))
+
+    def _ended(self, _who: object, why: BaseException | None = None) -> None:
+        self._ends(LostConnectionError(words(why) if why is not None else "the broker closed it"))
+
+    def _receipts_ended(self, who: object, why: BaseException | None = None) -> None:
+        if isinstance(why, ChannelAccessRefused):
+            self._ends(UnreachableError(f"this user may not publish receipts: {words(why)}"))
+        else:
+            self._ended(who, why)
+
+    def _ends(self, error: Exception) -> None:
+        """The first reason is the reason."""
+        self._end = self._end or error
         self.lost.set()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raises UnreachableError where the broker says that it is not."""
+    try:
+        yield
+    except ChannelAccessRefused as error:
+        raise UnreachableError(
+            f"this user may not read the queue {QUEUE}: {words(error)}"
+        ) from error
 
 
 def arrived_message(message: DeliveredMessage) -> ArrivedMessage:

@@ -5,6 +5,7 @@ which a lock file lies beside it; PostgreSQL is written by any number.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -12,8 +13,11 @@ from typing import Literal, Protocol
 from edge.core import ConfigError
 from edge.core.numbers import Range
 from edge.durable.filelock import FileLock
+from edge.platform.days import DayCounts
 from edge.platform.keepquota import CONFLICT, KeepQuota
+from edge.platform.prover import ProofDesk
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
+from edge.platform.streamproof import StreamProof
 
 StoreVerdict = Literal["stored", "repeat", "conflict", "excess", "refused"]
 
@@ -67,6 +71,16 @@ class RecordStore(Protocol):
     # epoch, stream and a range of numbers that are there, also those that a merged record covers
     def numbers(self, gw: str) -> Iterator[tuple[int, str, Range]]: ...
     def tallies(self) -> KeepQuota: ...  # of what came beside records
+    # how many records are there of an epoch and stream; None: counting would take long
+    def count(self, gw: str, epoch: int, stream: str) -> int | None: ...
+    # what manifests have proved (`prover`): by epoch and stream, in order, in chapters
+    def proofs(self, gw: str) -> Iterator[tuple[int, str, StreamProof]]: ...
+    # what of it was counted of each day, or of one
+    def proved_days(self, gw: str, day: str | None = None) -> Iterator[tuple[str, DayCounts]]: ...
+    # of which records better times came when they were proved
+    def redated(self, gw: str) -> Iterator[Key]: ...
+    # None: another process proves this gateway, or this store does not keep proofs
+    def proving(self, gw: str) -> AbstractContextManager[ProofDesk | None]: ...
     def close(self) -> None: ...
 
 

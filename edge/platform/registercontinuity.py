@@ -62,16 +62,9 @@ class RegisterContinuity:
 
     def take(self, key: Key, source: str, sent: Mapping[str, Any]) -> None:
         """A record, behind those with smaller numbers of its epoch and stream."""
-        points = sent.get("points")
-        if not isinstance(points, dict):
-            return
-        for point, register in points.items():
-            match register:
-                case {
-                    "first": int() | float(), "last": int() | float(), "delta": int() | float(),
-                    "step": int() | float(),
-                }:  # fmt: skip
-                    self._take((key[2], source, str(point)), _reading(key, sent, register))
+        for point, reading in readings_of(key, sent):
+            run = RegisterRun(reading, reading, reading.last > reading.before)
+            self.take_run((key[2], source, point), run)
 
     def judge(self, check: CompletenessCheck) -> tuple[list[AuditFinding], int]:
         """Findings, and how many registers began anew: what they did before is in no record."""
@@ -90,21 +83,21 @@ class RegisterContinuity:
             findings.append(AuditFinding("register", text))
         return findings, uncounted
 
-    def _take(self, register: Register, reading: RegisterReading | None) -> None:
-        if reading is None:
-            return
+    def take_run(self, register: Register, new: RegisterRun) -> None:
+        """Records that meet, behind those with smaller numbers."""
         runs = self._runs.setdefault(register, {})
-        run = runs.get(reading.place[0])
+        epoch = new.head.place[0]
+        run = runs.get(epoch)
         if run is None:
-            runs[reading.place[0]] = RegisterRun(reading, reading, reading.last > reading.before)
+            runs[epoch] = new
             return
-        if not _is_continuous(run.tail, reading):
+        if not is_continuous(run.tail, new.head):
             if len(self._steps) < FINDINGS_LIMIT:
-                self._steps.append(RegisterStep(register, run.tail, reading, run.grown))
+                self._steps.append(RegisterStep(register, run.tail, new.head, run.grown))
             else:
                 self._more += 1
-        run.tail = reading
-        run.grown = run.grown or reading.last > reading.before
+        run.tail = new.tail
+        run.grown = run.grown or new.grown
 
     def _over(self, check: CompletenessCheck) -> Iterator[RegisterStep]:
         """From one epoch to the next in which the register was read."""
@@ -119,8 +112,21 @@ class RegisterContinuity:
             for found in lines.values():
                 found.sort(key=lambda each: each[0])
                 for (_, left), (_, right) in pairwise(found):
-                    if not _is_continuous(left.tail, right.head):
+                    if not is_continuous(left.tail, right.head):
                         yield RegisterStep(register, left.tail, right.head, grown=False)
+
+
+def readings_of(key: Key, sent: Mapping[str, Any]) -> Iterator[tuple[str, RegisterReading]]:
+    """What a record says of registers, by the name of the point."""
+    points = sent.get("points")
+    for point, register in points.items() if isinstance(points, dict) else ():
+        match register:
+            case {
+                "first": int() | float(), "last": int() | float(), "delta": int() | float(),
+                "step": int() | float(),
+            }:  # fmt: skip
+                if (reading := _reading(key, sent, register)) is not None:
+                    yield str(point), reading
 
 
 def _reading(
@@ -139,8 +145,8 @@ def _reading(
     )
 
 
-def _is_continuous(left: RegisterReading, right: RegisterReading) -> bool:
-    """Also where it is not known: another step, or another device on one of both sides."""
+def is_continuous(left: RegisterReading, right: RegisterReading) -> bool:
+    """Whether they meet. Yes, too, where it is not known: another step, or another device."""
     doubted = not (left.sure and right.sure) or left.step != right.step
     return doubted or abs(right.before - left.last) <= 1
 

@@ -12,23 +12,26 @@ from typing import Final
 from aiormq.abc import DeliveredMessage
 
 from edge.core import AsyncClock
+from edge.platform.amqp import LostConnectionError, RefusedError
 from edge.platform.recordingest import RecordIngest
-from edge.platform.recordqueue import LOST, RecordQueue, arrived_message
+from edge.platform.recordqueue import RecordQueue, arrived_message
 from edge.platform.recordstore import RecordStoreError
 from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.wire import Payload
 
 GROUP_RECORDS: Final = 1_000
 GROUP_BYTES: Final = 16 << 20
+PROVED_BUSY: Final = 2  # gateways whose manifests are proved after a group, while others wait
+PROVED_IDLE: Final = 10
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
 STEP_NS: Final = 5_000_000
 RETRY_NS: Final = 500_000_000  # doubled up to MAX_RETRY_NS, and spread: not all sinks at once
 MAX_RETRY_NS: Final = 30_000_000_000
+UNTAKEN: Final = (
+    "RabbitMQ takes no receipts, as when it is short of memory or disk (`rabbitmqctl status`): "
+    "records are stored and leave the queue; their gateways send them again, and get receipts then"
+)
 FIRST_ROUNDS: Final = 3  # through all brokers: one that has just started refuses for a moment
-
-
-class LostConnectionError(Exception):
-    """The connection to the broker has ended; what is not acknowledged comes again, to any sink."""
 
 
 class Sink:
@@ -46,6 +49,7 @@ class Sink:
         self.counts = ingest.counts
         self._ingest, self._brokers, self._clock = ingest, brokers, clock
         self._prefix, self._random = prefix, random
+        self._untaken = False  # the broker does not take our receipts
 
     async def run(
         self,
@@ -56,36 +60,44 @@ class Sink:
     ) -> None:
         """Ends when `stop` is set, or when nothing has come for `idle_s`.
 
-        Raises UnreachableError when at first no broker lets us consume.
+        Raises UnreachableError when at first no broker lets us consume, and at any time when this
+        user may not do what a sink has to do.
         """
         failures, was_open = 0, False
+        told: set[type] = set()  # how it has failed since the last time that it was open
         while not stop.is_set():
             source = self._brokers[failures % len(self._brokers)]
             queue = RecordQueue(self._prefix)
             try:
                 await queue.open(source)
-                failures, was_open = 0, True
+                failures, was_open, told = 0, True, set()
                 on_ready(source)
                 await self._consume(queue, stop, idle_s)
                 return
-            except (*LOST, LostConnectionError, TimeoutError) as error:
+            except (LostConnectionError, RefusedError) as error:
                 failures += 1
+                where = f"{source.host}:{source.port}"
                 if not was_open and failures >= FIRST_ROUNDS * len(self._brokers):
-                    where = f"{source.host}:{source.port}"
-                    raise UnreachableError(f"{where}: {_words(error)}") from error
-                if was_open and failures == 1:
-                    self.counts.reconnections += 1
-                    self._ingest.report(f"connection lost ({_words(error)}), trying again")
+                    raise UnreachableError(f"{where}: {error}") from error
+                if was_open and type(error) not in told:
+                    told.add(type(error))
+                    self._tell(error, where)
+                self.counts.reconnections += was_open and failures == 1
             finally:
-                await _closed(queue)
+                await queue.close()
             await self._pause(failures, stop)
+
+    def _tell(self, error: Exception, where: str) -> None:
+        if isinstance(error, RefusedError):
+            self._ingest.report(f"{where}: {error}; trying again")
+        else:
+            self._ingest.report(f"connection lost ({error}), trying again")
 
     async def _consume(self, queue: RecordQueue, stop: asyncio.Event, idle_s: float | None) -> None:
         while True:
             if not queue.arrived:
                 await queue.wait(stop, idle_s)
-            if queue.lost.is_set():
-                raise LostConnectionError("the broker closed it")
+            queue.check()
             if stop.is_set() or not queue.arrived:
                 return
             await self._gather(queue)
@@ -93,7 +105,18 @@ class Sink:
             receipts = await self._store(group, queue, stop)
             if receipts is None:
                 return
-            self.counts.receipts += await queue.answer(receipts, group[-1])
+            taken = await queue.answer(receipts, group[-1])
+            self._count_receipts(taken, len(receipts), queue)
+            gateways = PROVED_BUSY if queue.arrived else PROVED_IDLE
+            await asyncio.to_thread(self._ingest.prove, gateways)
+
+    def _count_receipts(self, taken: int, owed: int, queue: RecordQueue) -> None:
+        """Says when the broker begins to take none, and when it takes them again."""
+        self.counts.receipts += taken
+        self.counts.receipts_unsent += owed - taken
+        if owed and self._untaken != (taken < owed) and not queue.lost.is_set():
+            self._untaken = taken < owed
+            self._ingest.report(UNTAKEN if self._untaken else "RabbitMQ takes receipts again")
 
     async def _gather(self, queue: RecordQueue) -> None:
         """Others, for a moment: one COMMIT costs the disk as much for one record as for all."""
@@ -106,8 +129,8 @@ class Sink:
     async def _store(
         self, group: Sequence[DeliveredMessage], queue: RecordQueue, stop: asyncio.Event
     ) -> list[tuple[str, Payload]] | None:
-        """Until it is stored; None when we have to stop before. Raises LostConnectionError when the
-        broker has given the group to others meanwhile."""
+        """Until it is stored; None when we have to stop before. Raises what has ended `queue`: then
+        the broker has given the group to others meanwhile."""
         arrived = [arrived_message(each) for each in group]
         failures = 0
         while True:
@@ -120,8 +143,7 @@ class Sink:
                     text = "nothing is acknowledged until it can be stored; trying again"
                     self._ingest.report(f"{error}: {text}")
             await self._pause(failures, stop)
-            if queue.lost.is_set():
-                raise LostConnectionError("while the database was away")
+            queue.check()
             if stop.is_set():
                 return None
 
@@ -138,14 +160,3 @@ class Sink:
         finally:
             sleeping.cancel()
             stopping.cancel()
-
-
-async def _closed(queue: RecordQueue) -> None:
-    try:
-        await queue.close()
-    except LOST:
-        return  # it has ended already
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

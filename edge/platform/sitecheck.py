@@ -14,7 +14,7 @@ from edge.core import TOPIC_PREFIX, ConfigError
 from edge.durable.sqlitefile import Access, open_sqlite
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS, RATE, SITE
-from edge.platform.receivedrecord import ReceivedRecord
+from edge.platform.receivedrecord import Key, ReceivedRecord
 from edge.platform.recordstore import RecordStore
 from edge.wire import WireError, parse_topic
 
@@ -117,21 +117,25 @@ class SiteCheck:
         self._gw, self._prefix = gw, prefix
         self._own = sites.of(gw) if sites is not None else frozenset[str]()
         self._known: dict[str, str | None] = {}  # topic -> site; None: of another gateway
-        self._first: dict[str, ReceivedRecord] = {}  # of each site
+        self._first: dict[str, Key] = {}  # of each site
         self._more = 0
 
     def take(self, entry: ReceivedRecord) -> AuditFinding | None:
         """What is wrong with the topic it came under."""
-        site = self._site(entry.topic)
+        return self.look(entry.topic, entry.key)
+
+    def look(self, topic: str, key: Key) -> AuditFinding | None:
+        """The same of a record that is not at hand."""
+        site = self._site(topic)
         if site is None:
             text = (
-                f"{record_name(*entry.key)} arrived under {entry.topic!r:.200}, not under "
+                f"{record_name(*key)} arrived under {topic!r:.200}, not under "
                 f"{self._prefix}/SITE/{self._gw}/up"
             )
-            return AuditFinding("foreign", text, entry.key)
+            return AuditFinding("foreign", text, key)
         if site not in self._first:
             if len(self._first) < SITES_SHOWN:
-                self._first[site] = entry
+                self._first[site] = key
             else:
                 self._more += 1
         return None
@@ -143,14 +147,14 @@ class SiteCheck:
     def findings(self) -> Iterator[AuditFinding]:
         """A gateway stands in one street: records under two sites are not all true."""
         own = self._own or frozenset([*self._first][:1])
-        for site, entry in self._first.items():
+        for site, key in self._first.items():
             if site not in own:
                 belongs = f"but belongs to {', '.join(sorted(own))}"
                 if not self._own:
                     belongs = f"and also under {', '.join(own)}"
                 text = f"{self._gw} publishes under {site}, {belongs}"
-                text += f": see {record_name(*entry.key)}"
-                yield AuditFinding("site", text, entry.key)
+                text += f": see {record_name(*key)}"
+                yield AuditFinding("site", text, key)
         if self._more:
             text = f"it uses more than {SITES_SHOWN} sites: {self._more} more records"
             yield AuditFinding("site", f"{self._gw}: {text}")

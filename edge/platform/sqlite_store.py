@@ -14,6 +14,7 @@ from typing import Any, Final
 from edge.core import ConfigError
 from edge.core.numbers import Range
 from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
+from edge.platform.days import DayCounts
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
 from edge.platform.ledger import (
     LedgerEntry,
@@ -22,6 +23,7 @@ from edge.platform.ledger import (
     ledger_of,
     ranges_in,
 )
+from edge.platform.prover import ProofDesk
 from edge.platform.receivedrecord import (
     Key,
     ReceivedRecord,
@@ -36,6 +38,7 @@ from edge.platform.recordstore import (
     StoreLock,
     StoreVerdict,
 )
+from edge.platform.sqliteproofs import SqliteProofDesk, days_of, proofs_of, redated_of
 from edge.platform.storeconversion import begin_conversion, convert, is_unfinished
 from edge.platform.storetables import (
     APPLICATION_ID,
@@ -51,6 +54,7 @@ from edge.platform.storetables import (
     own_row,
     whole_row,
 )
+from edge.platform.streamproof import StreamProof
 
 BUSY_S: Final = 10.0
 KNOWN_LIMIT: Final = 50_000  # ids that are remembered; more are looked up again
@@ -67,6 +71,10 @@ DATE: Final = (
 )
 NUMBERING: Final = "SELECT id FROM numbering WHERE gw = ? AND epoch = ? AND stream = ?"
 NEW_NUMBERING: Final = "INSERT INTO numbering (gw, epoch, stream) VALUES (?, ?, ?)"
+COUNT: Final = (
+    "SELECT count(*) FROM entry"
+    " WHERE numbering = (SELECT id FROM numbering WHERE gw = ? AND epoch = ? AND stream = ?)"
+)
 ORIGIN: Final = "SELECT id FROM origin WHERE topic = ? AND source = ? AND content_type IS ?"
 NEW_ORIGIN: Final = "INSERT INTO origin (topic, source, content_type) VALUES (?, ?, ?)"
 JOINED: Final = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
@@ -190,6 +198,35 @@ class SqliteStore:
         with self._store_errors():
             return self._counted()
 
+    def count(self, gw: str, epoch: int, stream: str) -> int | None:
+        with self._store_errors():
+            (found,) = self._db.execute(COUNT, (gw, epoch, stream)).fetchone()
+        return int(found)
+
+    def proofs(self, gw: str) -> Iterator[tuple[int, str, StreamProof]]:
+        with self._store_errors():
+            if self._former != "record":
+                yield from proofs_of(self._db, gw)
+
+    def proved_days(self, gw: str, day: str | None = None) -> Iterator[tuple[str, DayCounts]]:
+        with self._store_errors():
+            yield from days_of(self._db, gw, day)
+
+    def redated(self, gw: str) -> Iterator[Key]:
+        with self._store_errors():
+            yield from redated_of(self._db, gw)
+
+    @contextmanager
+    def proving(self, gw: str) -> Iterator[ProofDesk | None]:
+        with self._store_errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteProofDesk(self._db, self, gw)
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
     def close(self) -> None:
         self._db.close()
         if self._lock is not None:
@@ -250,6 +287,7 @@ class SqliteStore:
         if entry.wall.better(WallTimes(*wall)):
             new = entry.wall
             self._db.execute(DATE, (new.start, new.end, new.tq, new.bounds, numbering, seq))
+            self._db.execute("INSERT OR IGNORE INTO redated VALUES (?, ?)", (numbering, seq))
         return "repeat"
 
     def _numbering(self, key: Key) -> int:

@@ -7,6 +7,9 @@ ledger       which numbers are there, as ranges, so that nobody has to look at e
 record       entry, numbering and origin together, for people and programs that ask in SQL
 conflict     other contents under the same key, once each
 refused      messages that are no records, foreign ones and undecodable ones
+proof        what manifests have proved of each numbering, in chapters (`streamproof`)
+proof_day    what of it was counted of each day
+redated      records of which better times came
 tally        how many conflicts and refused messages of a gateway are kept, and how many were more
 joined       the epoch in which this store heard of a gateway for the first time
 
@@ -33,8 +36,17 @@ COLUMNS: Final = (
     "bounds, received, content_type, payload"
 )
 OWN: Final = "boot, mono_from, mono_to, wall_from, wall_to, tq, bounds, received, payload"
+PROOFS: Final = """
+CREATE TABLE proof (numbering INTEGER NOT NULL, chapter INTEGER NOT NULL, facts BLOB NOT NULL,
+    PRIMARY KEY (numbering, chapter));
+CREATE TABLE proof_day (numbering INTEGER NOT NULL, day TEXT NOT NULL, records INTEGER NOT NULL,
+    numbers INTEGER NOT NULL, gaps INTEGER NOT NULL, drops INTEGER NOT NULL,
+    proved INTEGER NOT NULL, covered BLOB NOT NULL, PRIMARY KEY (numbering, day)) WITHOUT ROWID;
+CREATE TABLE redated (numbering INTEGER NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY (numbering, seq)) WITHOUT ROWID;
+"""
 # without NOT NULL: what a rotten disk has made of a row is converted as it is, and told by an audit
-ENTRIES: Final = """
+ENTRIES: Final = f"""{PROOFS}
 CREATE TABLE numbering (id INTEGER PRIMARY KEY, gw TEXT, epoch INTEGER, stream TEXT,
     UNIQUE (gw, epoch, stream));
 CREATE TABLE origin (id INTEGER PRIMARY KEY, topic TEXT, source TEXT, content_type TEXT);

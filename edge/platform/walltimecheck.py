@@ -71,10 +71,7 @@ class WallTimeCheck:
 
     def look(self, entry: ReceivedRecord, sent: Mapping[str, Any]) -> None:
         """At what the store says, and at what the payload says."""
-        try:
-            walls = {entry.wall, wall_times_of(sent)}
-        except (KeyError, TypeError):
-            walls = {entry.wall}
+        walls = _walls(entry, sent)
         possible = (*self.seal.clock, *self.corrections.of(entry.key[1], entry.boot))
         for wall in walls:
             if not any(_matches(wall, entry, moment) for moment in possible):
@@ -89,6 +86,19 @@ class WallTimeCheck:
         text = f"{self.wrong} records that the manifest {record_name(*self.seal.key)} seals have"
         text += f" wall times that differ from those of the gateway, for example {self.first}"
         return AuditFinding("time", text, self.seal.key)
+
+
+def is_dated_by(entry: ReceivedRecord, moments: Iterable[Moment]) -> bool:
+    """Whether the store has wall times that one of these moments gives."""
+    return any(_matches(entry.wall, entry, moment) for moment in moments)
+
+
+def _walls(entry: ReceivedRecord, sent: Mapping[str, Any]) -> set[WallTimes]:
+    """What the store says, and what the payload says."""
+    try:
+        return {entry.wall, wall_times_of(sent)}
+    except (KeyError, TypeError):
+        return {entry.wall}
 
 
 def _matches(wall: WallTimes, entry: ReceivedRecord, moment: Moment) -> bool:

@@ -96,18 +96,19 @@ class BayWindow:
     def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
         self._line.end_window(end_ns)
+        self._chatter.noise(self._line.noisy_until_ns)
         self._line.bounces(end_ns)
         for change in self._line.take(end_ns):
             self._watched = change.what is not LineChange.UNOBSERVED
             if change.what is LineChange.LOST:
                 self._lost += change.lost
             elif change.what is LineChange.RISE:
-                self._chatter.impossible(change.at_ns)  # so many of them are
+                self._chatter.count(change.at_ns)
             self._loop.apply(change)
             self._stays.apply(change)
         self._loop.end_window(end_ns)
         self._stays.end_window(end_ns)
-        self._chatter.end_window(end_ns, noisy=self._line.noisy)
+        self._chatter.tick(end_ns)
         body = self._body(start_ns, end_ns, marks)
         events = [self._event(turn) for turn in self._stays.changes]
         events += [
@@ -115,7 +116,7 @@ class BayWindow:
         ]
         self._loop.next(end_ns)
         self._stays.next(end_ns)
-        self._chatter.next()
+        self._chatter.next(end_ns)
         self._line.late = 0
         self._clear()
         return Draft(Stream.BAY, self.setup.name, start_ns, end_ns, body), events
@@ -136,7 +137,7 @@ class BayWindow:
         self._line.restore(state["line"])
         self._loop.restore(state["loop"], start_ns)
         self._stays.restore(state["stay"], start_ns)
-        self._chatter.restore(state)
+        self._chatter.restore(state, start_ns)
         self._watched = bool(state["watched"])
         self._clear()
 

@@ -1,76 +1,118 @@
 """A contact that opens and closes as nothing behind it can: a loose wire, a worn switch, water.
 
-Its owner says what cannot be so (`impossible`); too much of that within a while is chatter, and it
-is over when there was none for as long. A line on which edges bounce all the time chatters, too.
+Its owner gives it the changes that cannot come often (`count`); too many within a while are
+chatter, and it is over when there was none for as long. A line on which edges bounce all the time
+chatters, too.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 CALM_NS: Final = 30_000_000_000
 
 
 class ChatterCheck:
-    """One contact. More than `most` impossible changes within `within_ns` are chatter."""
+    """One contact. More than `most` changes that count, within `within_ns`, are chatter."""
 
-    __slots__ = ("_bad_until", "_moments", "_within", "chatters", "faults", "has_chattered")
+    __slots__ = (
+        "_bad_until",
+        "_moments",
+        "_most",
+        "_noise_end",
+        "_within",
+        "chatters",
+        "faults",
+        "has_chattered",
+    )
 
     def __init__(self, most: int, within_ns: int = CALM_NS) -> None:
-        self._within = within_ns
+        self._most, self._within = most, within_ns
         self._moments: deque[int] = deque(maxlen=most)
         self._bad_until = 0
+        self._noise_end: int | None = None  # of the window that is looked at; it is to come
         self.chatters = False
         self.has_chattered = False  # at any time in the open window
         self.faults: list[tuple[int, bool]] = []  # (moment, chatters from now on?), not told yet
 
     def begin(self, at_ns: int) -> None:
         """A first window, perhaps of another clock."""
-        self._moments.clear()
+        self.forget()
         self._bad_until = at_ns + self._within
-        self.next()
+        self.next(at_ns)
 
-    def impossible(self, at: int) -> None:
-        """A change that cannot be so."""
-        self._tick(at)
+    def forget(self) -> None:
+        """Nobody watched for a while."""
+        self._moments.clear()
+
+    def count(self, at: int) -> None:
+        """A change of those that must not come often."""
+        self.tick(at)
         moments = self._moments
-        if len(moments) == moments.maxlen and at - moments[0] < self._within:
-            self.hold(at)
+        if len(moments) == self._most and at - moments[0] < self._within:
+            self._hold(at)
         moments.append(at)
 
-    def hold(self, at: int) -> None:
+    def count_all(self, moments: Sequence[int]) -> None:
+        """Those of a window at once: most windows have nothing to report."""
+        if self.chatters or self._crowded(moments):
+            for at in moments:
+                self.count(at)
+        else:
+            self._moments.extend(moments)
+
+    def _crowded(self, moments: Sequence[int]) -> bool:
+        if len(self._moments) + len(moments) <= self._most:
+            return False
+        every = [*self._moments, *moments]
+        return any(b - a < self._within for a, b in zip(every, every[self._most :], strict=False))
+
+    def noise(self, end_ns: int | None) -> None:
+        """Before the changes of a window: its line bounced more than a contact can, until then."""
+        self._noise_end = end_ns
+
+    def tick(self, now: int) -> None:
+        """Time has come so far."""
+        if self._noise_end is not None and self._noise_end <= now:
+            end, self._noise_end = self._noise_end, None
+            self._calm_down(end)
+            self._hold(end)
+        self._calm_down(now)
+
+    def _hold(self, at: int) -> None:
         """It chatters now, whatever was counted."""
-        self._bad_until = at + self._within
+        self._bad_until = max(self._bad_until, at + self._within)
         if not self.chatters:
             self.chatters = self.has_chattered = True
             self.faults.append((at, True))
 
-    def end_window(self, end_ns: int, *, noisy: bool) -> None:
-        """The window ends; `noisy`: its line bounced more than a contact can."""
-        if noisy:
-            self.hold(end_ns)
-        self._tick(end_ns)
-
-    def next(self) -> None:
-        """The next window begins."""
-        self.has_chattered = self.chatters
-        self.faults = []
-
-    def snapshot(self) -> dict[str, list[Any]]:
-        """What is added to its owner's snapshot, between windows; of a steady contact nothing."""
-        if not self.chatters and not self._moments:
-            return {}
-        return {"chatter": [list(self._moments), self._bad_until, self.chatters]}
-
-    def restore(self, owner: Mapping[str, Any]) -> None:
-        """Back from `snapshot`, out of its owner's."""
-        if "chatter" in owner:
-            moments, until, self.chatters = owner["chatter"]
-            self._moments.extend(int(at) for at in moments)
-            self._bad_until = int(until)
-        self.next()
-
-    def _tick(self, now: int) -> None:
+    def _calm_down(self, now: int) -> None:
         if self.chatters and now >= self._bad_until:
             self.chatters = False
             self.faults.append((self._bad_until, False))
+
+    def next(self, at_ns: int) -> None:
+        """The next window begins."""
+        self.has_chattered = self.chatters
+        self.faults = []
+        while self._moments and at_ns - self._moments[0] >= self._within:
+            self._moments.popleft()  # too long ago to be chatter
+
+    def snapshot(self) -> dict[str, list[Any]]:
+        """What is added to its owner's snapshot, between windows; of a steady contact nothing."""
+        return {"chatter": self.state()} if self.chatters or self._moments else {}
+
+    def restore(self, owner: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `snapshot`, out of its owner's, at the start of a window."""
+        self.restore_state(owner.get("chatter", ((), 0, False)), start_ns)
+
+    def state(self) -> list[Any]:
+        """All of it, between windows."""
+        return [list(self._moments), self._bad_until, self.chatters]
+
+    def restore_state(self, state: Sequence[Any], start_ns: int) -> None:
+        """Back from `state`, at the start of a window."""
+        moments, until, chatters = state
+        self._moments = deque((int(at) for at in moments), self._most)
+        self._bad_until, self.chatters = int(until), bool(chatters)
+        self.next(start_ns)

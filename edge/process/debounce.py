@@ -70,7 +70,7 @@ class Debouncer:
         "bounced",
         "events",
         "late",
-        "noisy",
+        "noisy_until_ns",
     )
 
     def __init__(self, bounce_ns: int) -> None:
@@ -87,7 +87,13 @@ class Debouncer:
         self.bounced: list[tuple[int, int]] = []  # first edge of a run, how many bounced after it
         self.events: list[LineEvent] = []
         self.late = 0  # contacts older than the open window
-        self.noisy = False  # there was noise in the window that ended last
+        # of the window that ended last: when its noise ended; None: there was none
+        self.noisy_until_ns: int | None = None
+
+    @property
+    def noisy(self) -> bool:
+        """There was noise in the window that ended last."""
+        return self.noisy_until_ns is not None
 
     def fold(self, contacts: Sequence[Contact], start_ns: int) -> None:
         """Take contacts in the order in which they came."""
@@ -132,7 +138,8 @@ class Debouncer:
             if self._raw is not self._level:
                 self._emit()
             self._run = False
-        self.noisy = bool(self._noise) and self._noise[0][0] < end_ns
+        past = [min(end, end_ns) for begin, end in self._noise if begin < end_ns]
+        self.noisy_until_ns = past[-1] if past else None
         self._noise = [(max(a, end_ns), b) for a, b in self._noise if b >= end_ns]
 
     def mark_unobserved(self, at_ns: int) -> None:

@@ -85,6 +85,7 @@ class PulseWindow:
     def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
         self._line.end_window(end_ns)
+        self._chatter.noise(self._line.noisy_until_ns)
         self._line.bounces(end_ns)
         due = start_ns + SAMPLE_NS
         for event in self._line.take(end_ns):
@@ -92,7 +93,7 @@ class PulseWindow:
             self._on(event)
         self._sample(due, end_ns + 1)
         self._loop.end_window(end_ns)
-        self._chatter.end_window(end_ns, noisy=self._line.noisy)
+        self._chatter.tick(end_ns)
         qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
         if self._chatter.has_chattered:
             self._discount()
@@ -107,7 +108,7 @@ class PulseWindow:
         ]
         events += [chatter_event(name, at, PULSE_CHATTER, on) for at, on in self._chatter.faults]
         self._loop.next(end_ns)
-        self._chatter.next()
+        self._chatter.next(end_ns)
         self._next()
         return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events
 
@@ -133,7 +134,7 @@ class PulseWindow:
         same = list(state["step"]) == [self._step.num, self._step.den]
         self.total = int(state["total"]) if same else 0
         self._past = bool(state["past"])
-        self._chatter.restore(state)
+        self._chatter.restore(state, start_ns)
         self._next()
 
     def _next(self) -> None:
@@ -145,7 +146,7 @@ class PulseWindow:
         self._loop.apply(event)
         if event.what is LineChange.RISE:
             if self._opened is not None and event.at_ns - self._opened < PAUSE_NS:
-                self._chatter.impossible(event.at_ns)
+                self._chatter.count(event.at_ns)
             self._pulse(event.at_ns)
         elif event.what is LineChange.FALL:
             self._opened = event.at_ns

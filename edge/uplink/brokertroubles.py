@@ -23,21 +23,25 @@ class ReceiptWait:
     _waits: bool = False
     _before_ns: int = 0  # of connections that have ended
     _from_ns: int | None = None  # in this one
+    _linked: bool = False
 
     def acknowledged(self, now_ns: int) -> None:
-        """The broker has taken a record, and the platform has not confirmed it."""
+        """The broker has taken a record, and the platform has not confirmed it. The last answers of
+        a connection are looked at when it has ended."""
         if not self._waits:
-            self._waits, self._from_ns = True, now_ns
+            self._waits, self._from_ns = True, now_ns if self._linked else None
 
     def came(self) -> None:
         """A receipt has confirmed something."""
         self._waits, self._before_ns, self._from_ns = False, 0, None
 
     def connected(self, now_ns: int) -> None:
+        self._linked = True
         if self._waits:
             self._from_ns = now_ns
 
     def ended(self, now_ns: int) -> None:
+        self._linked = False
         if self._from_ns is not None:
             self._before_ns += now_ns - self._from_ns
             self._from_ns = None
@@ -49,13 +53,21 @@ class ReceiptWait:
         return self._before_ns + (0 if self._from_ns is None else now_ns - self._from_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class Distrust:
+    """What is wrong with a broker's certificate, and the remedy; when it was seen last."""
+
+    cause: str
+    remedy: str
+    seen_ns: int
+
+
 @dataclass(slots=True)
 class BrokerTroubles:
     """Who sees something succeed ends its trouble here; who looks for issues reads the fields."""
 
-    untrusted: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """By broker: what is wrong with its certificate, and the remedy."""
-    trusted: bool = False  # a broker's certificate was good, in this process
+    untrusted: dict[str, Distrust] = field(default_factory=dict)  # by broker
+    trusted: set[str] = field(default_factory=set)  # brokers whose certificates were good last
     denied: dict[str, str] = field(default_factory=dict)  # stream or filter, and a sentence
     quota: str = ""  # a sentence, while it is used up
     quota_ns: int = 0  # when the broker said so last
@@ -67,8 +79,13 @@ class BrokerTroubles:
 
     def trust(self, broker: str) -> None:
         """TLS with it has led to a connection, or to an answer."""
-        self.trusted = True
+        self.trusted.add(broker)
         self.untrusted.pop(broker, None)
+
+    def distrust(self, broker: str, found: Distrust) -> None:
+        """TLS with it has failed by its certificate."""
+        self.trusted.discard(broker)
+        self.untrusted[broker] = found
 
     def connected(self, broker: str, now_ns: int) -> None:
         self.trust(broker)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.uplink.brokertroubles import BrokerTroubles
+from edge.uplink.brokertroubles import BrokerTroubles, Distrust
 from edge.uplink.connectfailure import (
     REMEDIES,
     FailureClass,
@@ -51,6 +51,10 @@ class ConnectionState:
     refused: dict[str, str] = field(default_factory=dict)  # retained topics, and why, until taken
     confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
     troubles: BrokerTroubles = field(default_factory=BrokerTroubles)
+    started_ns: int = field(init=False)  # when this process began to connect
+
+    def __post_init__(self) -> None:
+        self.started_ns = self.since_ns
 
     def connected(self, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, "", ""
@@ -67,13 +71,13 @@ class ConnectionState:
         """What to do about the failure, where that is known."""
         return "" if self.failed_by is None else REMEDIES[self.failed_by]
 
-    def failed(self, error: Exception, *, tls: bool, proxy: bool = False) -> None:
+    def failed(self, error: Exception, now_ns: int, *, tls: bool, proxy: bool = False) -> None:
         """An attempt to connect has failed; `tls`: one with TLS, `proxy`: through a proxy."""
         self.failed_by = failure_class(error, tls=tls, proxy=proxy)
         self.failure = str(error)
         if isinstance(error, ssl.SSLCertVerificationError):
             cause = f"{self.broker} cannot be trusted: {untrusted_reason(error)}"
-            self.troubles.untrusted[self.broker] = cause, self.remedy
+            self.troubles.distrust(self.broker, Distrust(cause, self.remedy, now_ns))
         elif tls and led_through_tls(error):
             self.troubles.trust(self.broker)
 

@@ -199,6 +199,11 @@ class InFlight:
         return self._window.limit_bytes
 
     @property
+    def backlog_leaves(self) -> tuple[int, int]:
+        """Of the limits, how many messages and bytes are for others than a backlog."""
+        return self.limit - max(1, self.limit * 3 // 4), self.limit_bytes // 4
+
+    @property
     def round_trip_s(self) -> float | None:
         return self._window.round_trip_s
 

@@ -194,6 +194,11 @@ class MqttConnection:
         return self._inflight.limit_bytes
 
     @property
+    def backlog_leaves(self) -> tuple[int, int]:
+        """Of these, how many messages and bytes are for others than the backlog."""
+        return self._inflight.backlog_leaves
+
+    @property
     def round_trip_s(self) -> float | None:
         """Of the bare link, without a queue; None before the first answer."""
         return self._inflight.round_trip_s

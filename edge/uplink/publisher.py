@@ -83,8 +83,7 @@ class Publisher:
         """
         delivery, timestamper = self._delivery, self._timestamper
         room, free = link.room, link.room_bytes
-        # so much the backlog leaves
-        kept, kept_bytes = link.limit - max(1, link.limit * 3 // 4), link.limit_bytes // 4
+        kept, kept_bytes = link.backlog_leaves
         batch: list[ReadyMessage] = []
         first = item = only or self._chosen(backlog=room > kept and free > kept_bytes)
         while item is not None:

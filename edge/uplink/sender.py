@@ -231,16 +231,18 @@ class Sender:
         self.counts.connection_failures += 1
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
-        self.connection.failed(error, tls=broker.tls is not None, proxy=broker.proxy is not None)
+        now_ns, tls, proxy = self._clock.now().mono_ns, broker.tls, broker.proxy
+        self.connection.failed(error, now_ns, tls=tls is not None, proxy=proxy is not None)
         cause = f"{broker}: {error}"
         LOG.log(logging.WARNING if self._causes.first(cause) else logging.DEBUG, "%s", cause)
-        self._reconnect.failed(self._clock.now().mono_ns, code)
+        self._reconnect.failed(now_ns, code)
         if code in MISSING_FEATURES:
             text = f"{broker} {MISSING_FEATURES[code]} there. Until then records are kept."
             self._report("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
-            text = ". ".join(self._troubles.untrusted[str(broker)])
-            self._report("untrusted", f"{broker} {self.connection.failed_by}", text)
+            found = self._troubles.untrusted[str(broker)]
+            what = f"{broker} {self.connection.failed_by}"
+            self._report("untrusted", what, f"{found.cause}. {found.remedy}")
 
     async def _rest_until(self, until_ns: int) -> None:
         """Between two connections."""

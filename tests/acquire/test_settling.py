@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 import drivers
-from edge.acquire.poll import Poller, PollState
+from edge.acquire.poll import OUTAGE_READS, RETURNS_KEPT, Poller, PollState
 from edge.acquire.settling import SETTLE_LEAST_NS, settle_limit_ns
 from edge.core import Bad, BusError, Reason, Sample, UncertainValue
-from tests.kit.clock import VirtualClock
+from tests.kit.clock import JumpingClock, VirtualClock
 from tests.kit.meter import POWER, FixedMeter, ScriptedMeter
 
 S = 1_000_000_000
@@ -95,3 +95,19 @@ async def test_a_device_that_was_away_is_known_to_be_back(troubles: int, returns
     state = await polled(clock, meter, 60)
     assert len(state.returns) == returns
     assert all(at_ns > state.failed_ns > 0 for at_ns in state.returns)
+
+
+async def test_who_looks_at_the_returns_of_a_device_is_not_disturbed_by_the_next_one() -> None:
+    """The main loop looks at them while the thread of the bus goes on."""
+    clock = JumpingClock()
+    meter = ScriptedMeter(clock)
+    state = PollState("hut", meter, S)
+    poller = Poller([state], clock, lambda _: None, lambda device, reason, text: None)
+    state.failures, state.reason = OUTAGE_READS, Reason.SILENT
+    await poller.read("hut")
+    looked = iter(state.returns)
+    for _ in range(RETURNS_KEPT):
+        state.failures, state.reason = OUTAGE_READS, Reason.SILENT
+        await poller.read("hut")
+    assert len([*looked]) == 1
+    assert len(state.returns) == RETURNS_KEPT

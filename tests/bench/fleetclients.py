@@ -69,7 +69,7 @@ class OwnSender(Sender):
     async def open(self, port: int, number: int) -> None:
         will = ("kerbstone/v1/fleet/gw-1/up/status", b"{}", PROPERTIES)
         connect = connect_bytes(f"own-{number}", keepalive_s=30, will=will)
-        setup = SessionSetup(connect, (FILTER,), 30, 200)
+        setup = SessionSetup(connect, (FILTER,), 30, 200, 20.0)
         self._session = FleetSession(setup, self, TALLY)
         await asyncio.get_running_loop().create_connection(lambda: self._session, "127.0.0.1", port)
         await self._session.begun.wait()

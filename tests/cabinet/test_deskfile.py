@@ -10,7 +10,7 @@ import drivers
 from edge.cabinet.cabinet import placed_site
 from edge.cabinet.deskfile import MARK, DeskChange, desk_changes, is_desk_file, rewrite
 from edge.cabinet.deskplaces import PATH_MAX, DeskPlace, desk_places
-from edge.config import Site, load_site
+from edge.config import Site, load_site, site_warnings
 from edge.core import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +50,18 @@ def test_an_example_means_the_same_at_a_desk_and_keeps_each_of_its_comments(
     assert is_desk_file(made)
     comments = re.findall(r"#.*", text)
     assert [one for one in comments if one not in made] == []
+
+
+@pytest.mark.parametrize("folder", ["/home/x/desk", "/root/desk"])
+def test_of_where_a_desk_keeps_its_records_nothing_is_said(folder: str, tmp_path: Path) -> None:
+    text = EXAMPLES[0].read_text(encoding="utf-8")
+    places = desk_places(load_site(EXAMPLES[0], drivers.catalogue()), Path(folder), {})
+    keys = {name: place.keys for name, place in places.items()}
+    copy = tmp_path / "copy.toml"
+    changes = desk_changes(keys, Path(folder), "mqtt://127.0.0.1:1883")
+    copy.write_text(rewrite(text, changes, "site.toml"), encoding="utf-8")
+    remarks = site_warnings(load_site(copy, drivers.catalogue()))
+    assert [each.text for each in remarks if each.key.startswith("store")] == []
 
 
 def test_a_line_that_is_other_says_what_it_was() -> None:

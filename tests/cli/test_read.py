@@ -10,6 +10,8 @@ import pytest
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
+from edge.core import BusError
+from edge.diagnose import standalone
 from edge.report.live.answertext import News
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
@@ -57,6 +59,23 @@ def test_a_lane_says_what_its_loops_do(kerbstone: Command, site: MakeSite, tmp_p
         "door (door): closed, no edge in 65 s",
     ]
     assert said.code == 1, "a line is not watched"
+
+
+def test_a_model_s_issue_is_not_that_of_a_lane_with_its_name(
+    kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=STORE.format(tmp_path))
+    (lane,) = ANSWER["lanes"]
+    well = {**lane, "name": "congestion", "loops": lane["loops"][:1]}
+    issue = {
+        "kind": "model_fails",
+        "about": "congestion",
+        "cause": "It is late.",
+        "remedy": "Wait.",
+    }
+    with answering(tmp_path / "run", {"live": {**ANSWER, "lanes": [well], "issues": [issue]}}):
+        said = kerbstone("read", "--all", "--config", file)
+    assert (said.code, "ATTENTION" in said.out) == (0, False)
 
 
 def test_an_older_daemon_is_said_to_be_one(
@@ -136,6 +155,37 @@ def test_a_device_that_fails_shows_cause_and_remedy(
         "    switch the sensors off and on",
     ]
     assert row["text"] == STUCK
+
+
+@pytest.mark.parametrize(
+    ("quality", "remedy"),
+    [
+        (["bad:crc", "bad:crc"], ["    check shield, terminator, and cables beside power lines"]),
+        (["bad:crc", "bad:silent"], []),
+        (["bad:of_a_newer_gateway", "bad:of_a_newer_gateway"], []),
+    ],
+)
+def test_a_text_without_a_remedy_has_that_of_its_reason(
+    quality: list[str], remedy: list[str], kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=(AIR + STORE).format(tmp_path))
+    rows = [{**row, "quality": each} for row, each in zip(SILENT, quality, strict=True)]
+    with answering(tmp_path / "run", {"read": {"readings": rows, "text": "wrong sum"}}):
+        said = kerbstone("read", "hut", "--config", file)
+    assert said.lines[3:] == ["  wrong sum", *remedy]
+
+
+def test_a_device_that_is_silent_without_the_gateway_has_the_remedy_of_its_reason(
+    kerbstone: Command, site: MakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise BusError("no device answers at 0x44")
+
+    monkeypatch.setattr(standalone, "read_once", silent)
+    said = kerbstone("read", "hut", "--config", site(more=(AIR + STORE).format(tmp_path)))
+    assert said.code == 3
+    assert "does not answer: no device answers at 0x44" in said.err
+    assert "check its supply, its plug and its wires" in said.err
 
 
 def test_points_without_a_value_have_their_remedy_too(

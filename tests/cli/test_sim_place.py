@@ -114,6 +114,29 @@ def test_a_folder_that_cannot_be_written(
     assert said == says + "give another folder with --desk"
 
 
+def test_an_address_of_another_machine(kerbstone: Command) -> None:
+    assert refused(kerbstone, "sdm120", "--on", "tcp:192.0.2.1:5020") == (
+        "192.0.2.1 is no address of this machine: give another place with --on"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_tcp_port_of_root(
+    kerbstone: Command, monkeypatch: pytest.MonkeyPatch, host: str, number: int
+) -> None:
+    def create_server(*_: object, **__: object) -> None:
+        raise PermissionError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "create_server", create_server)
+    assert refused(kerbstone, "sdm120", "--on", f"tcp:{host}:502") == (
+        f"{host}:502 cannot be had: a port below 1024 is for root; take another, such as 5020"
+    )
+    said = refused(kerbstone, "sdm120", "--on", f"tcp:{host}:5020")
+    assert said.startswith(f"{host}:5020 cannot be used (")
+    assert "folder" not in said
+
+
 def test_a_port_of_another_group() -> None:
     error = PermissionError(errno.EACCES, "Permission denied")
     assert place_trouble(error, "/dev/ttyUSB0", "do this") == (

@@ -80,7 +80,7 @@ def test_a_sink_has_no_more_rights_than_it_needs(rabbit: Rabbit, postgres: Postg
     """It cannot publish to a queue of its choice, nor listen to anything but the one queue."""
     import aio_pika
 
-    from edge.platform.recordqueue import PORTS, amqp_url
+    from edge.platform.amqp import PORTS, amqp_url
     from edge.platform.subscription import parse_source
 
     ca, cert, key = (rabbit.folder / f"{name}" for name in FILES)

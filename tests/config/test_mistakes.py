@@ -122,7 +122,7 @@ ERRORS = [
 WARNINGS = [
     ('"mqtts://broker.example:8883"', '"mqtts://broker.example:1883"', "that of mqtt://"),
     ('zone = "Europe/Berlin"', 'zone = "EST"', "without summer time"),
-    ('lead = "GPIO22"', 'lead = "GPIO42"', "the header of a Raspberry Pi has GPIO2 to GPIO27"),
+    ('lead = "GPIO22"', 'lead = "GPIO28"', "the header of a Raspberry Pi has GPIO2 to GPIO27"),
     ("/dev/serial/by-id/usb-FTDI_USB-RS485_Cable_FT0ABCDE-if00-port0", "/dev/ttyUSB0", "adapter"),
     ("unit = 1                          # the", "every_s = 0.1\nunit = 1  # the", "of the time"),
     ('confirm = "platform"', "", "is not set, so"),
@@ -164,10 +164,14 @@ WARNINGS += [
     ),
     # wires
     ('lead = "GPIO22"', 'lead = "gpio22"', "no line is called gpio22; write GPIO22"),
-    ('lead = "GPIO22"', 'lead = "PIN15"', "write GPIO22"),
+    (
+        'lead = "GPIO22"',
+        'lead = "PIN15"',
+        "PIN15 is a pin of the header, and lines are those of the chip; write GPIO22",
+    ),
     ('lead = "GPIO22"', 'lead = "GPIO2"', "is a wire of bus.air (/dev/i2c-1)"),
     ('lead = "GPIO22"', 'lead = "GPIO15"', "is a wire of bus.dust (/dev/serial0)"),
-    ('# status_led = "GPIO21"', 'status_led = "GPIO17"', "is lane.north_1.lead, too"),
+    ('# status_led = "GPIO21"', 'status_led = "17"', "17 is lane.north_1.lead, too"),
     ('# modem_power_line = "GPIO20"', 'modem_power_line = "GPIO5"', "is device.heating.line, too"),
     ('port = "/dev/serial0"', 'port = "/dev/i2c-1"', "is not called as a serial port is"),
     ('# path = "/dev/i2c-1"', 'path = "/dev/i2c1"', "such as /dev/i2c-1"),
@@ -339,6 +343,7 @@ def test_a_box_that_names_itself_is_told(
         ('# run_dir = "/run/kerbstone" ', 'run_dir = "/var/run/kerbstone" '),
         ("# limit_mb = 256 ", "limit_mb = 8000 "),
         ("# card_tb = 0.4 ", "card_tb = 30.0 "),
+        *(("# card_tb = 0.4 ", f"card_tb = {ssd} ") for ssd in (64, 128, 256, 512)),
         ("we_zero_mv = 3.0", "we_zero_mv = 0.0"),
         ("gain = 1.08", "gain = 0.5"),
         (

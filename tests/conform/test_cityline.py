@@ -12,6 +12,7 @@ from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.wire import JSON, Payload, Topics
 from tests.kit.broker import Mosquitto, free_port
 from tests.kit.clock import RealClock
+from tests.kit.rawbroker import RawBroker, raw_broker
 
 TOPICS = Topics("kerbstone/v1", "test", "gw-1")
 
@@ -28,8 +29,9 @@ async def until(done: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
-def line_to(broker: Mosquitto, client_id: str = "conform") -> MqttCityLine:
-    return MqttCityLine(BrokerSource("127.0.0.1", broker.port, client_id), RealClock())
+def line_to(broker: Mosquitto | RawBroker, client_id: str = "conform") -> MqttCityLine:
+    port = int(broker.url.rpartition(":")[2])
+    return MqttCityLine(BrokerSource("127.0.0.1", port, client_id), RealClock())
 
 
 def test_qos_and_retain_are_seen_as_the_gateway_gave_them(broker: Mosquitto) -> None:
@@ -71,6 +73,48 @@ def test_it_speaks_takes_over_and_says_when_its_own_connection_is_lost(broker: M
             await until(lambda: is_lost(line))
             with pytest.raises(LineLostError):
                 await line.held([TOPICS.status])
+
+    asyncio.run(play())
+
+
+def test_a_broker_that_goes_before_we_listen_is_not_reached(broker: Mosquitto) -> None:
+    async def play() -> None:
+        async with line_to(broker) as line:
+            broker.kill()
+            await until(lambda: not line._client._client.is_connected())
+            with pytest.raises(UnreachableError):
+                await line.begin(TOPICS, lambda _arrival: None)
+
+    asyncio.run(play())
+
+
+async def test_who_may_not_look_at_what_is_retained_hears_it() -> None:
+    """Or the gateway had the blame: nothing of it would be retained."""
+    async with raw_broker() as broker, line_to(broker) as line:
+        broker.suback = lambda name: 0x87 if name == TOPICS.meta else 1
+        await line.begin(TOPICS, lambda _arrival: None)
+        with pytest.raises(LineLostError, match=f"refuses the subscription to {TOPICS.meta}"):
+            await line.held([TOPICS.status, TOPICS.meta])
+
+
+async def test_who_may_not_listen_at_all_hears_it() -> None:
+    async with raw_broker() as broker, line_to(broker) as line:
+        broker.suback = lambda _name: 0x87
+        with pytest.raises(UnreachableError, match="refuses the subscription to"):
+            await line.begin(TOPICS, lambda _arrival: None)
+
+
+def test_a_fault_of_ours_is_not_told_as_a_lost_connection(broker: Mosquitto) -> None:
+    def fails(_arrival: Arrival) -> None:
+        raise ValueError("of ours")
+
+    async def play() -> None:
+        async with line_to(broker) as line:
+            await line.begin(TOPICS, fails)
+            publish(broker, TOPICS.status)
+            await until(lambda: line._reader and line._reader.done())
+            with pytest.raises(ValueError, match="of ours"):
+                line.check()
 
     asyncio.run(play())
 

@@ -35,6 +35,32 @@ def test_a_field_that_is_added_later_is_allowed_at_every_depth() -> None:
     assert heard("kerbstone/v1/test/gw-1/up/status", status).part is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x` - at `$.seq.zz.y",
+        "x` - at `$.mono.zz.y",
+        "x` - at `$.mono[...].y",
+        "x` - at `$.mono[9].y",
+        "seq` - at `$",
+        "`",
+        "",
+    ],
+)
+def test_a_field_may_have_any_name(name: str) -> None:
+    record = air(**{name: 1})
+    record["points"] = {each: {**point, name: 1} for each, point in record["points"].items()}
+    assert heard(AIR, record).part is None
+    status = example("status", state="online")
+    status["box"]["start"][name] = True
+    assert heard("kerbstone/v1/test/gw-1/up/status", status).part is None
+
+
+def test_a_sentence_that_only_looks_like_an_added_field_is_judged_as_it_is() -> None:
+    record = air(**{"from": "Object contains unknown field `seq` - at `$.v[0].x"})
+    assert heard(AIR, record).part == "fields"
+
+
 def test_a_kind_of_event_that_is_added_later_is_allowed() -> None:
     event = example("event", event="board", source="gateway")
     assert heard(EVENT, {**event, "event": "earthquake"}).part is None

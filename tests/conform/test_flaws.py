@@ -68,8 +68,8 @@ FLAWS: Final = {
 """Check and the flaw that it finds."""
 
 
-def verdicts(*flaws: str) -> dict[str, tuple[str, str]]:
-    """Of each check its verdict, and what was said."""
+def verdicts(*flaws: str, drop_s: float = 0.0) -> dict[str, tuple[str, str]]:
+    """Of each check its verdict, and what was said. `drop_s`: how long the hook takes."""
 
     async def play() -> dict[str, tuple[str, str]]:
         clock = VirtualClock()
@@ -77,6 +77,7 @@ def verdicts(*flaws: str) -> dict[str, tuple[str, str]]:
         gateway = ScriptedGateway(line, frozenset(flaws))
 
         async def drop() -> None:
+            await clock.sleep_until(clock.mono_ns + int(drop_s * 1e9))
             await line.take_over("gw-1")
 
         listen_s = SEALED_S if {SOUND, "never sealed"} & set(flaws) else LISTEN_S
@@ -95,6 +96,12 @@ def verdicts(*flaws: str) -> dict[str, tuple[str, str]]:
 
 def test_a_gateway_that_keeps_the_contract_passes_every_check() -> None:
     assert {c: said for c, said in verdicts(SOUND).items() if said[0] != "passed"} == {}
+
+
+def test_a_hook_may_take_longer_than_the_gateway_to_come_back() -> None:
+    drop_s = PRODUCT.return_s + 10
+    assert verdicts(SOUND, drop_s=drop_s)["connection.returns"] == ("passed", "")
+    assert verdicts("late return", drop_s=drop_s)["connection.returns"][0] == "failed"
 
 
 def test_every_check_has_a_flaw_that_it_finds() -> None:

@@ -12,7 +12,7 @@ PRODUCT: Final = Product(name="A|<b>x</b>", version="1", site="test", gateway="g
 HOSTILE: Final = "topic <script>alert(1)</script> | `x`\n# no title"
 
 
-def no_judge(reading: DecodedEvidence) -> list[str]:
+def no_judge(evidence: DecodedEvidence) -> list[str]:
     raise NotSeenError("nothing came")
 
 
@@ -48,12 +48,12 @@ def test_json_has_every_verdict_with_its_reason() -> None:
 
 
 def test_a_check_is_skipped_for_what_was_not_given_and_for_a_later_contract() -> None:
-    reading = DecodedEvidence(Evidence(PRODUCT))
+    evidence = DecodedEvidence(Evidence(PRODUCT))
     needing = ConformanceCheck("a.b", "Asks.", "decision 12", no_judge, ("restart",))
     later = ConformanceCheck("a.b", "Asks.", "decision 12", no_judge, contract=2)
-    assert "--restart-command" in judge(needing, reading, frozenset()).reason
-    assert judge(later, reading, frozenset()).reason == "needs contract version 2"
-    assert judge(CHECK, reading, frozenset()).reason == "nothing came"
+    assert "--restart-command" in judge(needing, evidence, frozenset()).reason
+    assert judge(later, evidence, frozenset()).reason == "needs contract version 2"
+    assert judge(CHECK, evidence, frozenset()).reason == "nothing came"
 
 
 def test_of_a_gateway_that_is_not_there_nothing_is_passed() -> None:

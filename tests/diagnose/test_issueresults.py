@@ -48,10 +48,34 @@ def test_a_certificate_is_distrusted_under_the_check_of_its_reason(
     assert told.check == check
 
 
+def test_a_fallback_that_was_not_trusted_does_not_speak_for_the_other_broker() -> None:
+    a, b = "mqtts://a:8883", "mqtts://b:8883"
+    told = issue_results([issue("broker_untrusted", b, remedy=REMEDIES["authority"])])
+    own = [passed("tls_authority", "verified", about) for about in (a, b)]
+    assert without_contradictions(told, own) == own[:1]
+    of_all = issue_results([issue("broker_untrusted", remedy=REMEDIES["authority"])])
+    assert without_contradictions(of_all, own) == [], "an older gateway does not say which"
+
+
 def test_a_lane_with_a_fault_does_not_speak_for_its_neighbour() -> None:
     told = issue_results([issue("loop_fault", "north_1 lead swapped")])
     own = [passed("lane_verdict", "none", name) for name in ("north_1", "north_2")]
     assert without_contradictions(told, own) == own[1:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "own", "kept"),
+    [
+        ("bus_fails", "bus air", passed("bus_line", "sound", "air"), False),
+        ("bus_fails", "bus air", passed("bus_line", "sound", "bus"), True),
+        ("line_closed", "line a", passed("gpio_lines", "", "loops/line"), True),
+        ("device_fails", "hut", passed("device_answers", "", "air/hut"), False),
+    ],
+)
+def test_what_is_told_of_a_bus_or_a_line_is_of_nothing_that_is_called_so(
+    kind: str, about: str, own: CheckResult, kept: bool
+) -> None:
+    assert without_contradictions(issue_results([issue(kind, about)]), [own]) == [own] * kept
 
 
 def test_what_both_have_found_stands_there_once() -> None:

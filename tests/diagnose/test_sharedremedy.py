@@ -9,8 +9,10 @@ import drivers
 from edge.config import load_site
 from edge.core import Reason
 from edge.core.remedies import split_remedy
+from edge.diagnose.checks import fault
 from edge.diagnose.exam import Exam, Failure
 from edge.diagnose.passivechecks import fill_from_status
+from edge.diagnose.withoutsite import device_results
 from edge.gateway.deviceissues import SHARED_REMEDY, device_findings
 from tests.gateway.issueparts import Polled
 
@@ -94,6 +96,20 @@ def test_status_and_doctor_blame_the_same(
     }
     assert fill_from_status([exam], status) == [], "each is told once, with what is to blame"
     assert [one.about for one in exam.results() if one.outcome == "fault"] == about
+
+
+@pytest.mark.parametrize("state", ["crc", "silent", "fault", "of_a_newer_gateway"])
+@pytest.mark.parametrize("text", ["unit 1: wrong sum", "unit 1: no answer; look at it", ""])
+def test_without_the_site_file_a_device_has_the_same_remedy(
+    exam: Exam, state: str, text: str
+) -> None:
+    device = {"bus": "meters", "state": state, "text": text}
+    status = {"devices": {"one": device, "two": {"bus": "meters", "state": "ok", "reads": 9}}}
+    (without,) = (each for each in device_results(status, ()) if each.is_wrong)
+    fill_from_status([exam], status)
+    (with_site,) = (each for each in exam.results() if each.is_wrong)
+    told = fault("device_answers", with_site.cause, with_site.remedy, with_site.about)
+    assert without == told
 
 
 @pytest.mark.parametrize("reason", [Reason.CRC, Reason.SILENT, Reason.FAULT])

@@ -119,11 +119,12 @@ class Box:
             start, STREET, chosen, self.tally, lambda: self.clock.mono_ns
         )
 
-    def connect(self, connack: bytes = CONNACK, window: int = 200) -> BrokerSide:
+    def connect(
+        self, connack: bytes = CONNACK, window: int = 200, answer_s: float = 20.0
+    ) -> BrokerSide:
         one = self.gateway
-        setup = SessionSetup(
-            connect_bytes("gw-1", keepalive_s=30, will=one.will), one.filters, 30, window
-        )
+        connect = connect_bytes("gw-1", keepalive_s=30, will=one.will)
+        setup = SessionSetup(connect, one.filters, 30, window, answer_s)
         owner = cast("SessionOwner", one)
         side = BrokerSide(FleetSession(setup, owner, self.tally))
         side.let_in(connack)

@@ -29,7 +29,7 @@ class Peer:
         connect = connect_bytes(
             self.name, keepalive_s=30, will=(f"wills/{self.name}", b"gone", PROPERTIES)
         )
-        setup = SessionSetup(connect, self.filters, 30, 65_534)
+        setup = SessionSetup(connect, self.filters, 30, 65_534, 20.0)
         self.session = FleetSession(setup, self, FleetTally())
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: self.session, "127.0.0.1", self.port)

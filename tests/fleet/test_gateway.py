@@ -138,6 +138,25 @@ async def test_a_backlog_leaves_a_quarter_of_the_window_and_keeps_to_its_rate() 
     assert 90 <= len(records(side.take_all())) <= 102
 
 
+async def test_a_backlog_does_not_pass_what_is_retained_behind_a_stream_that_is_denied() -> None:
+    box = Box(last=True, receipt_s=None)
+    for _ in range(100):
+        box.gateway.pass_minute()
+    side = box.connect()
+    while fresh := side.published():
+        for each in fresh:
+            side.acknowledge(each.number, code=135 if "/energy/" in each.topic else 0)
+    box.clock.mono_ns += 200_000_000  # its rate lets some of the backlog go
+    box.gateway.pass_minute()
+    written = side.published()
+    newest = [n for n, each in enumerate(written) if "/up/last/" in each.topic]
+    behind = [n for n, each in enumerate(written) if "backfilled" in each.decoded().data]
+    assert newest
+    side.acknowledge(*(each.number for each in written))
+    assert not behind or max(newest) < min(behind)
+    assert len(records(side.take_all())) > 10, "and then it goes on"
+
+
 async def test_each_row_in_order_of_its_number() -> None:
     box = Box(last=False, receipt_s=None)
     for _ in range(20):

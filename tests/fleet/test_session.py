@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from edge.fleet.session import ANSWER_S
 from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError
 from tests.fleet.serverside import CONNACK, Box, BrokerSide, records
 
@@ -116,15 +115,17 @@ async def test_a_silent_link_is_asked_and_then_given_up(
     assert side.aborted
 
 
+@pytest.mark.parametrize("answer_s", [20.0, 60.0])
 async def test_a_message_without_an_answer_ends_the_connection(
-    box: Box, monkeypatch: pytest.MonkeyPatch
+    box: Box, monkeypatch: pytest.MonkeyPatch, answer_s: float
 ) -> None:
     time = Time(monkeypatch)
-    side = box.connect()
+    side = box.connect(answer_s=answer_s)
     side.take_all()
     box.gateway.pass_minute()
     assert side.published()
-    for _ in range(int(ANSWER_S) + 10):
+    for second in range(int(answer_s) + 10):
+        assert not side.aborted or second > answer_s
         time.pass_(side, 1)
         side.session.data_received(b"\xd0\x00")  # it is alive, and answers nothing
     assert side.aborted

@@ -17,7 +17,7 @@ from edge.gateway.issuewatch import (
 from edge.health.boxalarms import ALARM_WORDS
 from edge.health.openissues import IssueFinding
 from edge.identity.runfiles import BoxNames
-from edge.uplink.brokertroubles import BrokerTroubles, ReceiptWait
+from edge.uplink.brokertroubles import BrokerTroubles, Distrust, ReceiptWait
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.event import SensorFault
 from edge.wire.contract.health import Health
@@ -72,7 +72,11 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "no_receipts": {"receipt_s": 20.0, "link": in_trouble(receipts=ReceiptWait(True, 0, -S * 400))},
     "broker_denies": {"link": in_trouble(denied={"air": "The broker does not allow air"})},
     "broker_quota": {"link": in_trouble(quota="The broker accepts no more messages for now")},
-    "broker_untrusted": {"link": in_trouble(untrusted={"b": ("b cannot be trusted", "Do so")})},
+    "broker_untrusted": {
+        "link": in_trouble(
+            untrusted={"mqtts://a:8883": Distrust("a cannot be trusted", "Do so", 0)}
+        )
+    },
     "name_taken": {"link": in_trouble(taken_over=True)},
     "old_protocol": {"link": in_trouble(old_protocol=True)},
     **{

@@ -49,7 +49,7 @@ class Polled:
     unsettled_since_ns: int | None = None
     settle_limit_ns: int = 60 * S
     reads: int = 9
-    points: int = 2
+    point_count: int = 2
     bad: Mapping[str, BadPoint] = field(default_factory=dict)
 
 
@@ -105,7 +105,7 @@ class Parts:
             outbox=CountedParts(self),
             connection=lambda: (self.link, self.connected),
             receipt_s=self.receipt_s,
-            first_broker="mqtts://a:8883",
+            brokers=("mqtts://a:8883", "mqtts://b:8883"),
             budget=lambda: budget_findings(self.saver, counted=True, billing_day=1),
             calibrations=lambda _: self.calibrations,
             buses=lambda: {"air": [self.device, *self.neighbours]},

@@ -150,7 +150,7 @@ class StatusGateway:
                     outbox=self.outbox,
                     connection=lambda: (self.link.connection, self.link.connected),
                     receipt_s=receipt_patience_s(site),
-                    first_broker="mqtts://a:8883",
+                    brokers=("mqtts://a:8883", "mqtts://b:8883"),
                     budget=lambda: budget_findings(
                         self.data_saver.level,
                         counted=site.link.budget_mb > 0,

@@ -157,7 +157,7 @@ def test_loops_that_are_swapped_are_one_issue(tmp_path: Path) -> None:
 def test_points_without_a_value_are_named(tmp_path: Path) -> None:
     bad = {f"p{number}": BadPoint(Reason.RANGE, 0) for number in range(8)}
     bad["q"] = BadPoint(Reason.FAULT, 0)
-    parts = replace(WELL, device=Polled("hut", points=12, bad=bad))
+    parts = replace(WELL, device=Polled("hut", point_count=12, bad=bad))
     (told,) = looked(parts.watch(tmp_path), parts, 100).issues
     assert told.cause == (
         "8 of 12 points of hut have no value (range): p0, p1, p2, p3, p4, p5, and 3 others."

@@ -177,6 +177,21 @@ def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path
         ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
         ("configuration_unusable", {"box": None}),  # enrolment has not looked since the boot
         ("values_bad", {"device": Polled("hut", reads=0)}),
+        ("device_unsettled", {"device": Polled("hut", reads=0)}),
+        ("device_reports", {"device": Polled("hut", reads=0)}),
+        (
+            "device_reports",
+            {"device": Polled("hut", Reason.SILENT, "no answer", failures=1, reads=0)},
+        ),
+        ("device_fails", {"device": Polled("hut", reads=0)}),
+        ("bus_fails", {"device": Polled("hut", reads=0), "neighbours": (Polled("roof", reads=0),)}),
+        (
+            "bus_fails",  # the first has failed once, the other one was not asked yet
+            {
+                "device": Polled("hut", Reason.SILENT, "no answer", failures=1, reads=0),
+                "neighbours": (Polled("roof", reads=0),),
+            },
+        ),
         ("device_errors", {"health": Health()}),  # no read is counted yet
     ],
 )

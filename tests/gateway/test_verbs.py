@@ -31,6 +31,7 @@ async def test_the_outbox_is_counted_at_this_moment(tmp_path: Path) -> None:
     assert found["bays"] == {"bakery": {"bus": "loops", "kind": "loading"}}
     assert found["lanes"]["north_1"]["bus"] == "loops"
     assert found["signals"] == {"green": {"bus": "loops", "approach": "north"}}
+    assert found["contacts"] == {name: {"bus": "loops"} for name in ("green", "bakery")}
     assert (found["boot"], found["epoch"], found["uptime_s"]) == (7, 7 << 32, 20.0)
 
 

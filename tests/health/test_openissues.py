@@ -13,7 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from edge.core import Stamp, TimeQuality
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.health.openissues import LINES_PER_HOUR, OPEN_LIMIT, IssueFinding, OpenIssues
+from edge.health.openissues import (
+    LINES_PER_HOUR,
+    OPEN_LIMIT,
+    IssueFinding,
+    OpenIssues,
+    source_of_issue,
+    whose_issue,
+)
 from edge.wire.contract.issues import IssueName
 
 S = 1_000_000_000
@@ -79,6 +86,33 @@ def test_a_device_has_its_display_name_in_the_sentence_and_not_in_what_is_typed(
     after = OpenIssues(names={"hut": "Halle"})
     after.restore(issues.snapshot(3, at(6)), 3, at(7))
     assert {after.name_of(each) for each in after if each.about == "hut"} == {"Halle"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "whose", "source"),
+    [
+        ("device_fails", "hut", "hut", "hut"),
+        ("loop_fault", "north_1 lead stuck_on", "north_1", "north_1"),
+        ("contact_fault", "heat chatter", "heat", "heat"),
+        ("bus_fails", "bus air", "air", ""),
+        ("line_closed", "line a", "", ""),
+        ("model_fails", "congestion", "", ""),
+        ("broker_untrusted", "mqtts://a:8883", "", ""),
+        ("flooded_cabinet", "hut", "", ""),
+    ],
+)
+def test_an_issue_is_of_one_bus_device_or_lane(
+    kind: str, about: str, whose: str, source: str
+) -> None:
+    assert (whose_issue(kind, about), source_of_issue(kind, about)) == (whose, source)
+
+
+def test_a_bus_has_no_name_of_the_device_that_is_called_as_it() -> None:
+    issues = OpenIssues(names={"air": "Luft", "bus": "Bus stop", "line": "Linie"})
+    found = [IssueFinding("bus_fails", "bus air", "bus air: it is stuck")]
+    issues.see("devices", [*found, IssueFinding("line_closed", "line a", "line a: busy")], at(0))
+    told = {each.cause: issues.name_of(each) for each in issues}
+    assert told == {"bus air: it is stuck.": "", "line a: busy.": ""}
 
 
 def test_a_hostile_name_is_in_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -35,6 +35,16 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     one.kill()
 
 
+@pytest.fixture
+def mortal_postgres() -> Iterator[PostgresServer]:
+    """A server of this test alone: to be killed, or to have roles."""
+    if why := missing():
+        pytest.skip(why)
+    server = PostgresServer.made(socket_folder(), options=())
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One server for all tests of a process; each takes a database of its own."""

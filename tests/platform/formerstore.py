@@ -53,7 +53,8 @@ def tamper(path: Path, sql: str) -> None:
         db.executescript(
             f"""CREATE TEMP TABLE kept AS SELECT {names} FROM record;
             DROP VIEW record; DROP TABLE entry; DROP TABLE numbering; DROP TABLE origin;
-            DROP TABLE ledger; PRAGMA user_version = 2;
+            DROP TABLE ledger; DROP TABLE proof; DROP TABLE proof_day; DROP TABLE redated;
+            PRAGMA user_version = 2;
             CREATE TABLE record ({RECORD}, PRIMARY KEY (gw, epoch, stream, seq)) WITHOUT ROWID;
             INSERT INTO record ({names}, digest) SELECT {names}, zeroblob(12) FROM kept;
             DROP TABLE kept; {sql}"""

@@ -49,6 +49,7 @@ class _Epoch:
         self.counts: Counter[str] = Counter()
         self.manifests = Manifests(sign)
         self.waiting: list[Record] = []
+        self.register = rng.randrange(1000)  # steps of the meter, at the end of the last period
 
     def number(self, draft: Draft) -> Record:
         self.counts[str(draft.stream)] += 1
@@ -66,8 +67,16 @@ class _Epoch:
     def period(self, at: int, sources: int) -> None:
         names = [(Stream.AIR, f"s{n}") for n in range(sources)] + [(Stream.ENERGY, "meter")]
         for stream, source in names:
-            body = {"covered_s": float(PERIOD), "x": self.rng.random(), "n": at}
+            body: dict[str, Any] = {"covered_s": float(PERIOD), "x": self.rng.random(), "n": at}
+            if source == "meter":
+                body["points"] = {"imported": self.grown()}
             self.waiting.append(self.number(Draft(stream, source, at * S, (at + PERIOD) * S, body)))
+
+    def grown(self) -> dict[str, float]:
+        """The register of the meter after one more period."""
+        before, self.register = self.register, self.register + self.rng.randrange(3)
+        steps = {"first": before, "last": self.register, "delta": self.register - before}
+        return {"step": 0.5, **{name: 0.5 * count for name, count in steps.items()}}
 
     def downsample(self) -> None:
         """The waiting records of one source become one."""
@@ -114,20 +123,21 @@ class _Epoch:
 def tell(rng: Random, sign: Sign | None = None) -> Story:
     """Up to three starts, in one boot or several."""
     story = Story()
-    at, boot, former = 0, 1, None
+    at, boot, former, register = 0, 1, None, None
     epochs = [((n + 1) << 32) + rng.randrange(1 << 32) for n in range(rng.randrange(1, 4))]
     sources = rng.randrange(1, 4)
     for epoch in epochs:
         life = _Epoch(story, epoch, boot, rng, sign)
+        life.register = register if register is not None else life.register
         if former is not None:
-            opening = life.number(life.manifests.opening(epoch, former, at * S))
-            life.hand_over(opening)
             start, before = at, boot
             if rng.random() < 0.5:
                 boot, start, at = boot + 1, 0, 5
                 life.boot = boot
             else:
                 at += rng.randrange(1, 100)
+            opening = life.number(life.manifests.opening(epoch, former, at * S))
+            life.hand_over(opening)
             gap = {
                 "event": "gap", "sources": ["*"], "reason": "restart", "boot_before": before,
                 "gap": [start * 1_000_000, at * 1_000_000], "text": "",
@@ -146,6 +156,7 @@ def tell(rng: Random, sign: Sign | None = None) -> Story:
                 life.flush()
             if rng.random() < 0.3:
                 life.seal(at)
+        register = life.register
         life.flush()
         life.seal(at)
         former = PreviousEpoch(epoch=epoch, last=dict(life.counts))

@@ -26,13 +26,26 @@ class SinkProcess:
             [*COMMAND, "sink", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, cwd=ROOT,
         )  # fmt: skip
-        assert self._process.stderr is not None
-        if "consuming at " not in (said := self._process.stderr.readline()):
+        if "consuming at " not in (said := self.line()):
             raise AssertionError(said + self._process.communicate(timeout=60)[1])
+
+    def line(self) -> str:
+        """The next one that it says."""
+        assert self._process.stderr is not None
+        return self._process.stderr.readline()
 
     def kill(self) -> None:
         self._process.kill()
         self._process.communicate(timeout=60)
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def left(self) -> tuple[int, str]:
+        """Exit code of one that has ended by itself, and what it said."""
+        err = self._process.communicate(timeout=60)[1]
+        return self._process.returncode, err
 
     def stop(self) -> tuple[int, dict[str, int], str]:
         """Exit code, counts, and what it said."""

@@ -10,12 +10,13 @@ import pytest
 
 from edge.core import Stream
 from edge.platform import audit as module
-from edge.platform.audit import GatewayAudit, _stands_for, audit_store
+from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.days import UNKNOWN, DaysOfGateway
 from edge.platform.openstore import open_store
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.signatures import CertificateKeys
+from edge.platform.storedpayload import stands_for
 from edge.wire import CHAIN_START, WireError
 from edge.wire.records import HEADER_KEYS
 from tests.kit.records import E1, E2, GW, entry, record, sealed
@@ -161,8 +162,8 @@ def test_a_merged_record_stands_for_what_it_covers(tmp_path: Path) -> None:
     done = audited(tmp_path, [entry(whole)])
     day = done.days.day("2026-11-25")
     assert (day.records, day.numbers) == (1, 3)
-    assert [_stands_for({"covers": covers}) for covers in ([[1, 5, 2]], "x", [])] == [3, 1, 0]
-    assert _stands_for({}) == 1
+    assert [stands_for({"covers": covers}) for covers in ([[1, 5, 2]], "x", [])] == [3, 1, 0]
+    assert stands_for({}) == 1
 
 
 MANIFEST = sealed(record(1), record(2))[-1]

@@ -223,6 +223,27 @@ def test_what_is_no_broker_is_an_error(said: bytes) -> None:
         thread.join()
 
 
+@pytest.mark.parametrize("callback", ["_connected", "_answered", "_message", "_published"])
+@pytest.mark.parametrize("fault", [RecursionError, KeyError, TypeError])
+async def test_a_fault_of_a_callback_is_no_fault_of_the_broker(
+    mosquitto: Make, monkeypatch: pytest.MonkeyPatch, callback: str, fault: type[Exception]
+) -> None:
+    def fails(*_: object) -> None:
+        raise fault("ours")
+
+    broker = mosquitto(QUEUES)
+    monkeypatch.setattr(ManualAckClient, callback, fails)
+
+    async def talks(mine: ManualAckClient) -> None:
+        mine.connect(UP)
+        await published(broker, b"1")
+        mine.answer([("k/gw/down", Payload(b"{}", JSON))], [])
+        taken(mine, 2)
+
+    with client(broker.url) as mine, pytest.raises(fault, match="ours"):
+        await talks(mine)
+
+
 async def test_a_goodbye_arrives_although_much_has_come_meanwhile(mosquitto: Make) -> None:
     """Whoever closes a socket with unread bytes resets it, and the last answers are lost."""
     broker = mosquitto(QUEUES)

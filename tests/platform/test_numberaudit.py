@@ -18,6 +18,7 @@ from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.ledger import COVERED_LIMIT, PARTS_LIMIT, enter_ranges, ranges_in
 from edge.platform.numberaudit import audit_numbers
 from edge.platform.openstore import open_store
+from edge.platform.prover import prove_gateway
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.storetables import SCHEMA
 from tests.audit.runner import FOLDER
@@ -48,6 +49,8 @@ def the_same(store: RecordStore) -> None:
 def test_it_finds_what_the_whole_audit_finds_of_numbers(vector: str, store: RecordStore) -> None:
     messages = json.loads((FOLDER / f"{vector}.json").read_text("utf-8"))["messages"]
     store.commit(entries(Sent(each["topic"], each["payload"]) for each in messages), [])
+    the_same(store)
+    prove_gateway(store, GW)
     the_same(store)
 
 

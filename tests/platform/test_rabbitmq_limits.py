@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import aio_pika
 import paho.mqtt.client as paho
@@ -12,8 +13,13 @@ from paho.mqtt.properties import Properties
 
 from deploy.broker.rabbitmq.cluster import HERE
 from edge.platform.collector import RECEIVE_MAXIMUM
+from edge.platform.recordqueue import QUEUE
+from tests.kit.platform import gateway
+from tests.kit.postgres import PostgresServer
 from tests.kit.rabbit import RabbitNode, missing
-from tests.kit.waiting import wait_until
+from tests.kit.records import E1, record
+from tests.kit.waiting import until, wait_until
+from tests.platform.sinkprocess import Sinks
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "RabbitMQ is here")
 TOPIC = "kerbstone/v1/mitte/gw-0001/up/event"
@@ -59,6 +65,21 @@ def connect(
     return client
 
 
+@contextmanager
+def alarm(node: RabbitNode, of: str) -> Iterator[None]:
+    """The node has too little `memory`, or `disk`."""
+    command, low, shipped_value = {
+        "memory": ("set_vm_memory_high_watermark", "0.000001", shipped()[KEYS[0]]),
+        "disk": ("set_disk_free_limit", "1000000GB", "50MB"),
+    }[of]
+    node.ctl(command, low)
+    try:
+        wait_until(lambda: of in node.ctl("eval", "rabbit_alarm:get_local_alarms()."))
+        yield
+    finally:
+        node.ctl(command, shipped_value)
+
+
 def end(*clients: paho.Client) -> None:
     for client in clients:
         client.disconnect()
@@ -80,18 +101,46 @@ def test_above_its_memory_limit_a_node_confirms_nothing_and_loses_nothing(
     wait_until(lambda: bool(ready))
     gateway.publish(TOPIC, b"0", qos=1)
     wait_until(lambda: len(confirmed) == len(heard) == 1)
-    node.ctl("set_vm_memory_high_watermark", "0.000001")
-    try:
-        wait_until(lambda: "memory" in node.ctl("eval", "rabbit_alarm:get_local_alarms()."))
+    with alarm(node, "memory"):
         for number in range(1, 6):
             gateway.publish(TOPIC, b"%d" % number, qos=1)
         assert not _comes(lambda: len(confirmed) > 1)
         assert len(heard) == 1
-    finally:
-        node.ctl("set_vm_memory_high_watermark", shipped()["vm_memory_high_watermark.relative"])
     wait_until(lambda: len(confirmed) == len(heard) == 6, seconds=30)
     assert sorted(heard) == [b"%d" % number for number in range(6)]
     end(platform, gateway)
+
+
+@pytest.mark.parametrize("of", ["memory", "disk"])
+async def test_a_sink_empties_the_queue_of_a_node_that_takes_no_receipts(
+    node: RabbitNode, postgres: PostgresServer, of: str
+) -> None:
+    """Else the queue that has filled the disk would need the room that only it can give."""
+    sinks = Sinks(node, postgres.database())
+    node.ctl(
+        "eval", "application:set_env(rabbit, quorum_tick_interval, 200)."
+    )  # counts are younger
+    try:
+        sinks.start().stop()  # now there is the queue
+        async with gateway(node) as one:
+            await asyncio.gather(*(one.publish(record(number)) for number in range(1, 2501)))
+            await until(lambda: node.waiting(QUEUE) == 2500)
+            with alarm(node, of):
+                sink = sinks.start()
+                await until(sinks.empty)
+                assert sinks.numbers == list(range(1, 2501))
+            await one.publish(record(2501))
+            await until(lambda: (E1, "air", 2501) in one.receipted)
+            lost = 2501 - len(one.receipted)
+            await one.publish(record(1), redelivered=True)
+            await until(lambda: (E1, "air", 1) in one.receipted)
+        code, counts, said = sink.stop()
+        assert (code, counts["stored"], counts["reconnections"]) == (0, 2501, 0)
+        assert lost > 0
+        assert said.count("RabbitMQ takes no receipts") == 1
+    finally:
+        sinks.close()
+        node.ctl("delete_queue", QUEUE)
 
 
 def _comes(done: Callable[[], bool], seconds: float = 3.0) -> bool:

@@ -25,8 +25,8 @@ from edge.platform.registercontinuity import (
     RegisterStep,
     _began_anew,
     _explained,
-    _is_continuous,
     _reading,
+    is_continuous,
 )
 from edge.process.engineevents import meter_event
 from edge.process.merge import merge_bodies
@@ -189,10 +189,10 @@ def test_records_that_are_missing_between_explain_it_too() -> None:
 def test_readings_meet_within_a_step_and_where_nobody_can_tell() -> None:
     left = reading(1, 0, 5)
     for before, meets in ((4, True), (5, True), (6, True), (3, False), (7, False)):
-        assert _is_continuous(left, reading(2, before, 9)) == meets
-    assert _is_continuous(left, reading(2, 7, 9, sure=False))
-    assert _is_continuous(left._replace(sure=False), reading(2, 7, 9))
-    assert _is_continuous(left, reading(2, 7, 9, step=1.0))
+        assert is_continuous(left, reading(2, before, 9)) == meets
+    assert is_continuous(left, reading(2, 7, 9, sure=False))
+    assert is_continuous(left._replace(sure=False), reading(2, 7, 9))
+    assert is_continuous(left, reading(2, 7, 9, step=1.0))
 
 
 def test_a_register_that_began_anew_is_told_from_one_that_was_counted_twice() -> None:

@@ -34,8 +34,10 @@ def put(url: str, *entries: ReceivedRecord) -> list[str]:
 def proved(url: str, stream: str, numbers: str) -> None:
     with connect(url) as db:
         db.execute(
-            "INSERT INTO proof (ledger, numbers, facts) SELECT id, %s, '' FROM ledger"
-            " WHERE stream = %s ON CONFLICT (ledger) DO UPDATE SET numbers = excluded.numbers",
+            "INSERT INTO proof (ledger, chapter, numbers, seen, waiting, facts)"
+            " SELECT id, n, int8multirange(each), '{}', false, ''"
+            " FROM ledger, unnest(%s::int8multirange) WITH ORDINALITY AS n (each, n)"
+            " WHERE stream = %s ON CONFLICT DO NOTHING",
             (numbers, stream),
         )
 

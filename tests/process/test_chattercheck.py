@@ -11,6 +11,7 @@ from edge.gateway.issuefindings import event_finding, known_faults
 from edge.process.baywindow import BaySetup
 from edge.process.engine import Engine, EngineSetup
 from edge.process.enginesetup import ContactSetup, PulseSetup
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, body, events, found, presences
 from tests.process.windows import packed
 
@@ -135,6 +136,20 @@ def test_a_steady_contact_keeps_nothing_of_it() -> None:
     assert "chatter" not in {*state["bays"]["bay_1"], *state["pulses"]["charger"]}
 
 
+@pytest.mark.parametrize(("name", "young"), [("bay_1", [50.0, 50.12]), ("charger", [50.12])])
+def test_moments_that_are_too_old_to_be_chatter_are_not_kept(name: str, young: list[float]) -> None:
+    def kept() -> Any:
+        state = packed(engine.snapshot())
+        return {**state["bays"], **state["pulses"]}[name].get("chatter")
+
+    engine = started()
+    engine.contacts(presences(name, (5, 5.1), (5.12, 5.2), (50, 50.1), (50.12, 50.2)))
+    engine.close(MINUTE)
+    assert kept()[0] == [round(at * S) for at in young]
+    engine.close(2 * MINUTE)
+    assert kept() is None
+
+
 def test_pulses_of_a_line_that_chatters_are_no_energy() -> None:
     """A loose wire of an S0 output was 41 kW for the city."""
     engine = started()
@@ -158,3 +173,37 @@ def test_pulses_of_a_line_that_chatters_are_no_energy() -> None:
     assert after["energy_import"]["delta"] == pytest.approx(0.016)
     assert after["energy_import"]["quality"]["uncertain:gap"] == 1
     assert after["power"]["mean"] == pytest.approx(1000, rel=0.01)
+
+
+QUARTER = 15 * MINUTE
+
+
+def told_at(drafts: list[Draft]) -> list[tuple[int, str]]:
+    return [(round(each.from_ns / S), str(as_read(each)["state"])) for each in drafts]
+
+
+@pytest.mark.parametrize("name", ["bay_1", "charger"])
+def test_noise_early_in_a_long_window_costs_the_next_one_nothing(name: str) -> None:
+    engine = started()
+    engine.contacts([*flutter(name, 5, 2, 0.012)])
+    first = engine.close(QUARTER)
+    assert told_at(events(first)) == [(7, "on"), (37, "off")]
+    engine.contacts(presences(name, *((905 + 60 * i, 935 + 60 * i) for i in range(5))))
+    second = engine.close(2 * QUARTER)
+    assert events(second) == []
+    if name == "bay_1":
+        assert (body(first, name)["health"], body(second, name)["health"]) == ("chatter", "ok")
+        assert body(second, name)["arrivals"] == 5
+    else:
+        assert body(first, name)["points"]["energy_import"]["quality"] == {"bad:fault": 1}
+        assert body(second, name)["points"]["energy_import"]["delta"] == pytest.approx(0.005)
+
+
+def test_noise_and_chatter_of_one_window_are_told_in_their_order() -> None:
+    """A loose wire does both."""
+    engine = started()
+    engine.contacts([*flutter("bay_1", 5, 2, 0.012), *flutter("bay_1", 500, 20, 0.06)])
+    noise_on, noise_off, on, off = told_at(events(engine.close(QUARTER)))
+    assert (noise_on, noise_off) == ((7, "on"), (37, "off"))
+    assert (on[1], off[1]) == ("on", "off")
+    assert 500 <= on[0] < off[0] < 560

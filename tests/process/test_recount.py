@@ -121,9 +121,9 @@ def test_a_rate_told_at_once_is_that_of_each_change(
         one._each(due)
         for rate in (one, two):
             rate.tick(end_ns)
-        assert (one.faults, one.was_chatter, one.silent) == (
+        assert (one.faults, one.chatter.has_chattered, one.silent) == (
             two.faults,
-            two.was_chatter,
+            two.chatter.has_chattered,
             two.silent,
         )
         for rate in (one, two):

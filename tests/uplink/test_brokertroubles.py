@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.uplink.brokertroubles import ALONE_NS, HEARD_OVER_NS, QUOTA_OVER_NS, ReceiptWait
+from edge.uplink.brokertroubles import (
+    ALONE_NS,
+    HEARD_OVER_NS,
+    QUOTA_OVER_NS,
+    Distrust,
+    ReceiptWait,
+)
 from edge.uplink.delivery import NOT_AUTHORIZED_RETRY_NS, QUOTA_PAUSE_NS, ConnectionState
 from edge.uplink.mqtt import BrokerRefusedError
 from edge.uplink.rowtable import HANDED
@@ -63,6 +69,7 @@ async def test_a_subscriber_ends_it_for_what_it_hears() -> None:
 async def test_without_a_receipt_the_wait_grows_and_one_receipt_ends_it() -> None:
     run = DeliveryRun(2, receipt_s=10)
     wait = run.troubles.receipts
+    wait.connected(0)
     await answer(run, 0, S)
     assert wait.silent_ns(61 * S) == 60 * S
     run.delivery.retry_due(61 * S)
@@ -85,6 +92,7 @@ async def test_a_receipt_that_is_faster_than_the_answer_leaves_no_wait() -> None
 
 def test_time_without_a_link_is_no_silence_of_the_platform() -> None:
     wait = ReceiptWait()
+    wait.connected(0)
     wait.acknowledged(10 * S)
     wait.ended(20 * S)
     assert wait.silent_ns(3600 * S) == 10 * S
@@ -93,6 +101,17 @@ def test_time_without_a_link_is_no_silence_of_the_platform() -> None:
     wait.ended(3610 * S)
     wait.ended(3620 * S)  # an attempt that failed in between
     assert wait.silent_ns(4000 * S) == 20 * S
+
+
+def test_an_answer_that_came_with_the_end_of_the_link_waits_for_the_next_one() -> None:
+    """It is looked at when the link is down already."""
+    wait = ReceiptWait()
+    wait.connected(0)
+    wait.ended(20 * S)
+    wait.acknowledged(20 * S)
+    assert wait.silent_ns(380 * S) == 0
+    wait.connected(380 * S)
+    assert wait.silent_ns(385 * S) == 5 * S
 
 
 @pytest.mark.parametrize(("stood_ns", "taken_over"), [(ALONE_NS - 1, True), (ALONE_NS, False)])
@@ -107,15 +126,16 @@ def test_a_name_is_ours_when_the_link_has_stood(stood_ns: int, taken_over: bool)
     "succeeds",
     [
         lambda link: link.connected(S),
-        lambda link: link.failed(BrokerRefusedError(134, "Bad user name or password"), tls=True),
+        lambda link: link.failed(BrokerRefusedError(134, "Bad user"), S, tls=True),
     ],
 )
 def test_a_certificate_that_was_good_ends_the_distrust(
     succeeds: Callable[[ConnectionState], None],
 ) -> None:
     link = ConnectionState(0, "mqtts://a:8883")
-    link.troubles.untrusted = {"mqtts://a:8883": ("a", "do"), "mqtts://b:8883": ("b", "do")}
-    link.failed(ConnectionRefusedError(111, "Connection refused"), tls=True)
+    for name in ("a", "b"):
+        link.troubles.distrust(f"mqtts://{name}:8883", Distrust(name, "do", 0))
+    link.failed(ConnectionRefusedError(111, "Connection refused"), S, tls=True)
     assert len(link.troubles.untrusted) == 2, "a port that is closed says nothing of it"
     succeeds(link)
     assert {*link.troubles.untrusted} == {"mqtts://b:8883"}

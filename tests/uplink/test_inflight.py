@@ -107,6 +107,11 @@ def test_a_message_may_take_the_longer_the_more_was_sent_before_it() -> None:
     assert made.overdue_s(300.5 + bound_s, 20.0) is not None, "without a bound nobody would end it"
 
 
+@pytest.mark.parametrize(("limit", "messages"), [(1, 0), (2, 1), (3, 1), (8, 2)])
+def test_a_backlog_leaves_a_quarter_but_may_always_send_one(limit: int, messages: int) -> None:
+    assert in_flight(limit)[0].backlog_leaves == (messages, START_BYTES // 4)
+
+
 def test_room_is_what_broker_and_link_allow_whichever_is_less(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -113,7 +113,8 @@ async def test_a_certificate_that_is_wrong_in_another_way_is_told_anew(
     seen: list[tuple[str, str]] = []
 
     async def fails(*_: object, **__: object) -> None:
-        seen.extend(run.sender.connection.troubles.untrusted.values())
+        found = run.sender.connection.troubles.untrusted.values()
+        seen.extend((each.cause, each.remedy) for each in found)
         raise errors.pop(0) if len(errors) > 1 else errors[0]
 
     monkeypatch.setattr(MqttConnection, "open", fails)

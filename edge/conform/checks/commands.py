@@ -11,47 +11,47 @@ from edge.platform.auditreport import record_name
 NEEDS: Final = ("expendable",)
 
 
-def _asked(reading: DecodedEvidence, step: Step) -> float:
-    for each in reading.raw.asked:
+def _asked(evidence: DecodedEvidence, step: Step) -> float:
+    for each in evidence.raw.asked:
         if each.label == step:
             return each.at_s
     raise NotSeenError("the command was not sent: the gateway has published no status `online`")
 
 
-def _answer(reading: DecodedEvidence, step: Step) -> Mapping[str, Any] | None:
-    _asked(reading, step)
-    return next((message.data for message in reading.answers(step)), None)
+def _answer(evidence: DecodedEvidence, step: Step) -> Mapping[str, Any] | None:
+    _asked(evidence, step)
+    return next((message.data for message in evidence.answers(step)), None)
 
 
-def _refused(reading: DecodedEvidence, step: Step, what: str) -> Iterator[str]:
-    answer = _answer(reading, step)
+def _refused(evidence: DecodedEvidence, step: Step, what: str) -> Iterator[str]:
+    answer = _answer(evidence, step)
     if answer is None:
         yield f"{what} got no answer"
     elif answer.get("ok") is not False or not answer.get("error"):
         yield f"{what} was answered {answer!r:.200}, without `ok: false` and `error`"
 
 
-def answered(reading: DecodedEvidence) -> Iterator[str]:
-    answer = _answer(reading, Step.STATUS)
+def answered(evidence: DecodedEvidence) -> Iterator[str]:
+    answer = _answer(evidence, Step.STATUS)
     if answer is None:
         yield "the command `status` got no answer"
     elif answer.get("ok") is not True or "error" in answer or answer.get("verb") != "status":
         yield f"the command `status` was answered {answer!r:.200}"
 
 
-def status(reading: DecodedEvidence) -> Iterator[str]:
-    asked_s = _asked(reading, Step.STATUS)
-    if not reading.statuses(asked_s, _asked(reading, Step.SAME)):
+def status(evidence: DecodedEvidence) -> Iterator[str]:
+    asked_s = _asked(evidence, Step.STATUS)
+    if not evidence.statuses(asked_s, _asked(evidence, Step.SAME)):
         yield "the command `status` did not publish the status again"
 
 
-def same(reading: DecodedEvidence) -> Iterator[str]:
-    first = _answer(reading, Step.STATUS)
+def same(evidence: DecodedEvidence) -> Iterator[str]:
+    first = _answer(evidence, Step.STATUS)
     if first is None or first.get("ok") is not True:
         raise NotSeenError("the first command was not carried out")
-    after_s = _asked(reading, Step.SAME)
+    after_s = _asked(evidence, Step.SAME)
     answers = [
-        message.data for heard, message in reading.of("answer", "status")
+        message.data for heard, message in evidence.of("answer", "status")
         if heard.at_s >= after_s and message.data.get("id") == first.get("id")
     ]  # fmt: skip
     if not answers:
@@ -61,40 +61,40 @@ def same(reading: DecodedEvidence) -> Iterator[str]:
             yield f"the same command, sent again, got another answer: {each!r:.200}"
 
 
-def stale(reading: DecodedEvidence) -> Iterator[str]:
-    yield from _refused(reading, Step.STALE, "a command with another epoch")
+def stale(evidence: DecodedEvidence) -> Iterator[str]:
+    yield from _refused(evidence, Step.STALE, "a command with another epoch")
 
 
-def unknown(reading: DecodedEvidence) -> Iterator[str]:
-    yield from _refused(reading, Step.UNKNOWN, "a command that does not exist")
+def unknown(evidence: DecodedEvidence) -> Iterator[str]:
+    yield from _refused(evidence, Step.UNKNOWN, "a command that does not exist")
 
 
-def malformed(reading: DecodedEvidence) -> Iterator[str]:
-    if _answer(reading, Step.AFTER) is None:
+def malformed(evidence: DecodedEvidence) -> Iterator[str]:
+    if _answer(evidence, Step.AFTER) is None:
         yield "after messages that are no commands, a command got no answer"
-    if reading.answers(Step.FOREIGN):
+    if evidence.answers(Step.FOREIGN):
         yield "a command that names another gateway was answered"
 
 
-def resend(reading: DecodedEvidence) -> Iterator[str]:
-    key = reading.raw.resent
+def resend(evidence: DecodedEvidence) -> Iterator[str]:
+    key = evidence.raw.resent
     if key is None:
         raise NotSeenError("no record came that could be asked for")
-    asked_s, answer = _asked(reading, Step.RESEND), _answer(reading, Step.RESEND)
+    asked_s, answer = _asked(evidence, Step.RESEND), _answer(evidence, Step.RESEND)
     if answer is None:
         yield "the command `resend` got no answer"
     elif answer.get("ok") is not True or not answer.get("resent"):
         yield f"the command `resend` of {record_name(*key)} was answered {answer!r:.200}"
     came = [
-        heard for heard, message in reading.records()
+        heard for heard, message in evidence.records()
         if message.key == key and heard.at_s >= asked_s
     ]  # fmt: skip
     if not came:
         yield f"{record_name(*key)} was asked for, and did not come"
 
 
-def gone(reading: DecodedEvidence) -> Iterator[str]:
-    answer = _answer(reading, Step.GONE)
+def gone(evidence: DecodedEvidence) -> Iterator[str]:
+    answer = _answer(evidence, Step.GONE)
     if answer is None:
         yield "the command `resend` for a record with a receipt got no answer"
     elif answer.get("ok") is not True or answer.get("resent") or not answer.get("gone"):

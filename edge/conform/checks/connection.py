@@ -12,16 +12,16 @@ DROP: Final = ("drop",)
 RESTART: Final = ("restart",)
 
 
-def _since(reading: DecodedEvidence, moment_s: float | None, what: str) -> float:
+def _since(evidence: DecodedEvidence, moment_s: float | None, what: str) -> float:
     if moment_s is None:
         raise NotSeenError(f"the gateway was not {what}: it has published no status `online`")
     return moment_s
 
 
-def will(reading: DecodedEvidence) -> Iterator[str]:
-    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
-    until_s = reading.raw.restarted_s or float("inf")
-    said = [each for each in reading.statuses(since_s, until_s) if each.get("state") == "offline"]
+def will(evidence: DecodedEvidence) -> Iterator[str]:
+    since_s = _since(evidence, evidence.raw.dropped_s, "disconnected")
+    until_s = evidence.raw.restarted_s or float("inf")
+    said = [each for each in evidence.statuses(since_s, until_s) if each.get("state") == "offline"]
     if not said:
         yield "its connection was ended, and no will said `offline`"
     for each in said[:1]:
@@ -29,43 +29,44 @@ def will(reading: DecodedEvidence) -> Iterator[str]:
             yield f"its connection was ended, and the will says {each.get('why')!r:.40}, not `lost`"
 
 
-def returns(reading: DecodedEvidence) -> Iterator[str]:
-    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
-    until_s = min(since_s + reading.product.return_s, reading.raw.restarted_s or float("inf"))
-    back = [each for each in reading.statuses(since_s, until_s) if each.get("state") == "online"]
+def returns(evidence: DecodedEvidence) -> Iterator[str]:
+    since_s = _since(evidence, evidence.raw.dropped_s, "disconnected")
+    hook_s = _since(evidence, evidence.raw.drop_ended_s, "disconnected")
+    until_s = min(hook_s + evidence.product.return_s, evidence.raw.restarted_s or float("inf"))
+    back = [each for each in evidence.statuses(since_s, until_s) if each.get("state") == "online"]
     if not back:
-        yield f"it did not come back within {reading.product.return_s:g} s"
+        yield f"it did not come back within {evidence.product.return_s:g} s"
     for each in back[:1]:
-        if each.get("epoch") != reading.epochs[0]:
-            yield f"it came back with another epoch: {each.get('epoch')}, not {reading.epochs[0]}"
+        if each.get("epoch") != evidence.epochs[0]:
+            yield f"it came back with another epoch: {each.get('epoch')}, not {evidence.epochs[0]}"
 
 
-def meta(reading: DecodedEvidence) -> Iterator[str]:
-    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
-    times = [heard.at_s for heard, _ in reading.of("meta")]
-    if not times and reading.product.topics.meta not in reading.held:
+def meta(evidence: DecodedEvidence) -> Iterator[str]:
+    since_s = _since(evidence, evidence.raw.dropped_s, "disconnected")
+    times = [heard.at_s for heard, _ in evidence.of("meta")]
+    if not times and evidence.product.topics.meta not in evidence.held:
         raise NotSeenError("it never published `meta`")
     if not any(at_s >= since_s for at_s in times):
         yield "it came back, and did not publish `meta` again"
 
 
-def retained(reading: DecodedEvidence) -> Iterator[str]:
-    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
-    ids = {each.id for each in reading.raw.asked if each.label == Step.RETAINED}
+def retained(evidence: DecodedEvidence) -> Iterator[str]:
+    since_s = _since(evidence, evidence.raw.dropped_s, "disconnected")
+    ids = [each.id for each in evidence.raw.asked if each.label == Step.RETAINED]
     if any(
         heard.at_s >= since_s and message.data.get("id") in ids and message.data.get("ok") is True
-        for heard, message in reading.of("answer")
+        for heard, message in evidence.of("answer")
     ):
         yield "a retained command was carried out when it came back"
 
 
-def _new_epoch(reading: DecodedEvidence) -> tuple[int, int]:
+def _new_epoch(evidence: DecodedEvidence) -> tuple[int, int]:
     """The former epoch, and the one after the restart."""
-    since_s = _since(reading, reading.raw.restarted_s, "restarted")
-    before = reading.epochs[0]
+    since_s = _since(evidence, evidence.raw.restarted_s, "restarted")
+    before = evidence.epochs[0]
     found = [
         each["epoch"]
-        for each in reading.statuses(since_s)
+        for each in evidence.statuses(since_s)
         if each.get("state") == "online" and isinstance(each.get("epoch"), int)
     ]
     new = [each for each in found if each != before]
@@ -74,12 +75,12 @@ def _new_epoch(reading: DecodedEvidence) -> tuple[int, int]:
     return before, new[0]
 
 
-def epoch(reading: DecodedEvidence) -> Iterator[str]:
+def epoch(evidence: DecodedEvidence) -> Iterator[str]:
     try:
-        before, after = _new_epoch(reading)
+        before, after = _new_epoch(evidence)
     except NotSeenError:
-        since_s = _since(reading, reading.raw.restarted_s, "restarted")
-        if reading.statuses(since_s):
+        since_s = _since(evidence, evidence.raw.restarted_s, "restarted")
+        if evidence.statuses(since_s):
             yield "it has the same epoch after a restart"
             return
         raise
@@ -87,18 +88,18 @@ def epoch(reading: DecodedEvidence) -> Iterator[str]:
         yield f"epoch {after} does not count one start more than {before}"
 
 
-def _first(reading: DecodedEvidence, stream: str, kind: str = "") -> Iterator[Mapping[str, Any]]:
-    _, after = _new_epoch(reading)
-    for _, message in reading.records():
+def _first(evidence: DecodedEvidence, stream: str, kind: str = "") -> Iterator[Mapping[str, Any]]:
+    _, after = _new_epoch(evidence)
+    for _, message in evidence.records():
         if message.key[1:3] == (after, stream) and kind in ("", message.data.get("event")):
             yield message.data
 
 
-def former(reading: DecodedEvidence) -> Iterator[str]:
-    before, after = _new_epoch(reading)
+def former(evidence: DecodedEvidence) -> Iterator[str]:
+    before, after = _new_epoch(evidence)
     told = [
         each["former"]
-        for each in _first(reading, "manifest")
+        for each in _first(evidence, "manifest")
         if each["seq"] == 1 and isinstance(each.get("former"), dict)
     ]
     if not told:
@@ -108,24 +109,24 @@ def former(reading: DecodedEvidence) -> Iterator[str]:
         yield f"the first manifest of epoch {after} names {told[0].get('epoch')}, not {before}"
         return
     last = told[0].get("last")
-    for _, message in reading.records():
+    for _, message in evidence.records():
         _, of, stream, seq = message.key
         if of == before and (not isinstance(last, dict) or seq > last.get(stream, 0)):
             yield f"{stream} {seq} of epoch {before} came, and `former` does not count it"
             return
 
 
-def gap(reading: DecodedEvidence) -> Iterator[str]:
-    _, after = _new_epoch(reading)
-    if not any(True for _ in _first(reading, "event", "gap")):
+def gap(evidence: DecodedEvidence) -> Iterator[str]:
+    _, after = _new_epoch(evidence)
+    if not any(True for _ in _first(evidence, "event", "gap")):
         yield f"no `gap` event of epoch {after} names the time in which it did not run"
 
 
-def stale(reading: DecodedEvidence) -> Iterator[str]:
-    _new_epoch(reading)
-    if not any(each.label == Step.FORMER for each in reading.raw.asked):
+def stale(evidence: DecodedEvidence) -> Iterator[str]:
+    _new_epoch(evidence)
+    if not any(each.label == Step.FORMER for each in evidence.raw.asked):
         raise NotSeenError("the command was not sent")
-    answers = reading.answers(Step.FORMER)
+    answers = evidence.answers(Step.FORMER)
     if not answers:
         yield "a command with the epoch before the restart got no answer"
     elif answers[0].data.get("ok") is not False:

@@ -16,9 +16,9 @@ from edge.wire.digestchain import SIGNATURE_KEYS
 EVERY_S: Final = 900.0  # the longest time without a manifest of a stream that sends
 
 
-def _manifests(reading: DecodedEvidence) -> list[DecodedMessage]:
+def _manifests(evidence: DecodedEvidence) -> list[DecodedMessage]:
     found: dict[Key, DecodedMessage] = {}
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         if message.topic.stream == "manifest" and heard.part is None:
             found.setdefault(message.key, message)
     if not found:
@@ -26,10 +26,10 @@ def _manifests(reading: DecodedEvidence) -> list[DecodedMessage]:
     return list(found.values())
 
 
-def _seals(reading: DecodedEvidence) -> list[Seal]:
+def _seals(evidence: DecodedEvidence) -> list[Seal]:
     """Those that contradict themselves are left to `manifests.form`."""
     found = []
-    for message in _manifests(reading):
+    for message in _manifests(evidence):
         try:
             seal = seal_of(message.key, message.sent)
         except ValueError:
@@ -39,25 +39,25 @@ def _seals(reading: DecodedEvidence) -> list[Seal]:
     return found
 
 
-def form(reading: DecodedEvidence) -> Iterator[str]:
-    for message in _manifests(reading):
+def form(evidence: DecodedEvidence) -> Iterator[str]:
+    for message in _manifests(evidence):
         try:
             seal_of(message.key, message.sent)
         except ValueError as error:
             yield f"{record_name(*message.key)}: {error}"
 
 
-def _first_sendings(reading: DecodedEvidence) -> dict[Key, tuple[Heard, DecodedMessage]]:
+def _first_sendings(evidence: DecodedEvidence) -> dict[Key, tuple[Heard, DecodedMessage]]:
     found: dict[Key, tuple[Heard, DecodedMessage]] = {}
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         found.setdefault(message.key, (heard, message))
     return found
 
 
-def digest(reading: DecodedEvidence) -> Iterator[str]:
-    came = _first_sendings(reading)
+def digest(evidence: DecodedEvidence) -> Iterator[str]:
+    came = _first_sendings(evidence)
     judged = 0
-    for seal in _seals(reading):
+    for seal in _seals(evidence):
         keys = [(seal.key[0], seal.epoch, seal.stream, number) for number in seal.numbers]
         proof = prove_seal(seal, ((k[3], came[k][1].sent) for k in keys if k in came))
         if isinstance(proof.finding, AuditFinding):
@@ -67,11 +67,11 @@ def digest(reading: DecodedEvidence) -> Iterator[str]:
         raise NotSeenError("no manifest came all of whose records came as well")
 
 
-def clock(reading: DecodedEvidence) -> Iterator[str]:
-    came = _first_sendings(reading)
+def clock(evidence: DecodedEvidence) -> Iterator[str]:
+    came = _first_sendings(evidence)
     redated = RedatedMoments()
     boots = {key[1]: message.data["boot"] for key, (_, message) in came.items()}
-    seals = _seals(reading)
+    seals = _seals(evidence)
     for seal in seals:
         redated.add(seal.key[1], seal.clock_redelivered)
     redated.judge(order_epochs(set(boots), EpochClaims()), boots)
@@ -95,16 +95,16 @@ def clock(reading: DecodedEvidence) -> Iterator[str]:
         raise NotSeenError("no record came with its manifest")
 
 
-def sealed(reading: DecodedEvidence) -> Iterator[str]:
+def sealed(evidence: DecodedEvidence) -> Iterator[str]:
     """Live records that are old enough for their manifest to be there."""
-    end_s = reading.raw.ended_s - EVERY_S - 2 * reading.product.period_s
+    end_s = evidence.raw.ended_s - EVERY_S - 2 * evidence.product.period_s
     covered = {
         (seal.epoch, seal.stream, number)
-        for seal in _seals_or_none(reading)
+        for seal in _seals_or_none(evidence)
         for number in seal.numbers
     }
     judged = 0
-    for key, (heard, message) in _first_sendings(reading).items():
+    for key, (heard, message) in _first_sendings(evidence).items():
         if key[2] == "manifest" or heard.at_s > end_s or message.data.get("redelivered"):
             continue
         judged += 1
@@ -114,15 +114,15 @@ def sealed(reading: DecodedEvidence) -> Iterator[str]:
         raise NotSeenError("needs a run of more than 15 min (`--for`)")
 
 
-def _seals_or_none(reading: DecodedEvidence) -> list[Seal]:
+def _seals_or_none(evidence: DecodedEvidence) -> list[Seal]:
     try:
-        return _seals(reading)
+        return _seals(evidence)
     except NotSeenError:
         return []
 
 
-def signed(reading: DecodedEvidence) -> Iterator[str]:
-    for message in _manifests(reading):
+def signed(evidence: DecodedEvidence) -> Iterator[str]:
+    for message in _manifests(evidence):
         if absent := sorted(SIGNATURE_KEYS - message.data.keys()):
             yield f"{record_name(*message.key)} has no {', '.join(absent)}"
 

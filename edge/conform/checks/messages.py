@@ -12,49 +12,49 @@ ALWAYS: Final = (Stream.EVENT, Stream.RAW)  # the first is always JSON, the seco
 RETAINED: Final = ("status", "meta", "last")
 
 
-def _heard(reading: DecodedEvidence) -> None:
-    if not reading.heard:
+def _heard(evidence: DecodedEvidence) -> None:
+    if not evidence.heard:
         raise NotSeenError("nothing came from the gateway")
 
 
-def topics(reading: DecodedEvidence) -> Iterator[str]:
-    _heard(reading)
-    for each in reading.heard:
+def topics(evidence: DecodedEvidence) -> Iterator[str]:
+    _heard(evidence)
+    for each in evidence.heard:
         if each.part == "topic":
             yield each.fault
 
 
-def formats(reading: DecodedEvidence) -> Iterator[str]:
-    yield from _of_part(reading, "format")
+def formats(evidence: DecodedEvidence) -> Iterator[str]:
+    yield from _of_part(evidence, "format")
 
 
-def headers(reading: DecodedEvidence) -> Iterator[str]:
-    yield from _of_part(reading, "header")
+def headers(evidence: DecodedEvidence) -> Iterator[str]:
+    yield from _of_part(evidence, "header")
 
 
-def fields(reading: DecodedEvidence) -> Iterator[str]:
-    yield from _of_part(reading, "fields")
+def fields(evidence: DecodedEvidence) -> Iterator[str]:
+    yield from _of_part(evidence, "fields")
 
 
-def _of_part(reading: DecodedEvidence, part: Part) -> Iterator[str]:
-    _heard(reading)
+def _of_part(evidence: DecodedEvidence, part: Part) -> Iterator[str]:
+    _heard(evidence)
     told: set[str] = set()
-    for each in (*reading.heard, *reading.held.values()):
+    for each in (*evidence.heard, *evidence.held.values()):
         if each.part == part and each.fault not in told:
             told.add(each.fault)
             yield each.fault
 
 
-def qos(reading: DecodedEvidence) -> Iterator[str]:
-    _heard(reading)
-    for each in reading.heard:
+def qos(evidence: DecodedEvidence) -> Iterator[str]:
+    _heard(evidence)
+    for each in evidence.heard:
         if each.arrival.qos != 1:
             yield f"{each.arrival.topic}: QoS {each.arrival.qos}"
 
 
-def retain(reading: DecodedEvidence) -> Iterator[str]:
-    _heard(reading)
-    for each in reading.heard:
+def retain(evidence: DecodedEvidence) -> Iterator[str]:
+    _heard(evidence)
+    for each in evidence.heard:
         if each.place is None:
             continue
         wanted = each.place.kind in RETAINED
@@ -63,12 +63,12 @@ def retain(reading: DecodedEvidence) -> Iterator[str]:
             yield f"{each.arrival.topic}: it was published {word}"
 
 
-def encoding(reading: DecodedEvidence) -> Iterator[str]:
-    wanted = JSON if reading.product.encoding == "json" else MSGPACK
-    if reading.product.mqtt != "5":
+def encoding(evidence: DecodedEvidence) -> Iterator[str]:
+    wanted = JSON if evidence.product.encoding == "json" else MSGPACK
+    if evidence.product.mqtt != "5":
         raise NotSeenError("with MQTT 3.1.1 there is no content type")
     seen = False
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         if message.topic.stream in ALWAYS:
             continue
         seen = True

@@ -14,44 +14,44 @@ EARLY: Final = 0.8  # of the wait
 LATE: Final = 1.5
 
 
-def _waits(reading: DecodedEvidence) -> dict[Key, list[float]]:
+def _waits(evidence: DecodedEvidence) -> dict[Key, list[float]]:
     """Of each record that had no receipt: when it came, until it was sent by our command."""
     found: dict[Key, list[float]] = {}
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         key = message.key
-        if key in reading.raw.withheld and key != reading.raw.resent:
+        if key in evidence.raw.withheld and key != evidence.raw.resent:
             found.setdefault(key, []).append(heard.at_s)
     if not found:
         raise NotSeenError("no live record came from which a receipt could be withheld")
     return found
 
 
-def _limit_s(reading: DecodedEvidence, wait_s: float) -> float:
+def _limit_s(evidence: DecodedEvidence, wait_s: float) -> float:
     return wait_s * LATE + GRACE_S
 
 
-def again(reading: DecodedEvidence) -> Iterator[str]:
-    wait_s = reading.product.receipt_s
-    for key, times in _waits(reading).items():
+def again(evidence: DecodedEvidence) -> Iterator[str]:
+    wait_s = evidence.product.receipt_s
+    for key, times in _waits(evidence).items():
         if len(times) < 2:
             yield f"{record_name(*key)} had no receipt, and did not come again"
-        elif not EARLY * wait_s <= times[1] - times[0] <= _limit_s(reading, wait_s):
+        elif not EARLY * wait_s <= times[1] - times[0] <= _limit_s(evidence, wait_s):
             yield (
                 f"{record_name(*key)} had no receipt, and came again after "
                 f"{times[1] - times[0]:.1f} s; the product says {wait_s:g} s"
             )
 
 
-def doubling(reading: DecodedEvidence) -> Iterator[str]:
+def doubling(evidence: DecodedEvidence) -> Iterator[str]:
     judged = 0
-    for key, times in _waits(reading).items():
+    for key, times in _waits(evidence).items():
         if len(times) < 3:
             continue
         judged += 1
         waits = [after - before for before, after in pairwise(times[:3])]
         # what was late once, on a busy machine or line, makes the next wait no longer
-        low, high = (2 * pick(waits[0], reading.product.receipt_s) for pick in (min, max))
-        if not EARLY * low <= waits[1] <= _limit_s(reading, high):
+        low, high = (2 * pick(waits[0], evidence.product.receipt_s) for pick in (min, max))
+        if not EARLY * low <= waits[1] <= _limit_s(evidence, high):
             yield (
                 f"{record_name(*key)} came again after {waits[0]:.1f} s, and then after "
                 f"{waits[1]:.1f} s, which is not twice as long"
@@ -60,15 +60,15 @@ def doubling(reading: DecodedEvidence) -> Iterator[str]:
         raise NotSeenError("no record without a receipt came a third time: a longer run is needed")
 
 
-def stop(reading: DecodedEvidence) -> Iterator[str]:
-    raw, told = reading.raw, set[Key]()
+def stop(evidence: DecodedEvidence) -> Iterator[str]:
+    raw, told = evidence.raw, set[Key]()
     receipted = raw.receipted
     # a receipt that comes while it is away is lost, and then the record comes again rightly
     away = [each for each in (raw.dropped_s, raw.restarted_s) if each is not None]
     end_s = min(away, default=raw.ended_s)
     if not receipted:
         raise NotSeenError("no record came that could be receipted")
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         key = message.key
         since_s = receipted.get(key) if heard.at_s < end_s else None
         if since_s is not None and heard.at_s > since_s + GRACE_S and key not in told:

@@ -16,47 +16,47 @@ LIVE: Final = frozenset(str(stream) for stream in Stream if stream.retained)
 LATE_S: Final = 60.0  # beside two periods: nobody calls a record live that is so late
 
 
-def _seen(reading: DecodedEvidence) -> None:
-    if not any(True for _ in reading.records()):
+def _seen(evidence: DecodedEvidence) -> None:
+    if not any(True for _ in evidence.records()):
         raise NotSeenError("no record came")
 
 
-def _found(reading: DecodedEvidence, kinds: Iterable[str]) -> Iterator[str]:
-    _seen(reading)
-    for finding in reading.audit:
+def _found(evidence: DecodedEvidence, kinds: Iterable[str]) -> Iterator[str]:
+    _seen(evidence)
+    for finding in evidence.audit:
         if finding.kind in kinds:
             yield finding.text
 
 
-def live(reading: DecodedEvidence) -> Iterator[str]:
-    if not any(message.topic.stream in LIVE for _, message in reading.records()):
+def live(evidence: DecodedEvidence) -> Iterator[str]:
+    if not any(message.topic.stream in LIVE for _, message in evidence.records()):
         yield "it sent no record of a lane, a bay or a device"
 
 
-def numbers(reading: DecodedEvidence) -> Iterator[str]:
-    yield from _found(reading, NUMBERS)
+def numbers(evidence: DecodedEvidence) -> Iterator[str]:
+    yield from _found(evidence, NUMBERS)
 
 
-def times(reading: DecodedEvidence) -> Iterator[str]:
-    yield from _found(reading, TIMES)
+def times(evidence: DecodedEvidence) -> Iterator[str]:
+    yield from _found(evidence, TIMES)
 
 
-def unique(reading: DecodedEvidence) -> Iterator[str]:
-    _seen(reading)
+def unique(evidence: DecodedEvidence) -> Iterator[str]:
+    _seen(evidence)
     first: dict[Key, bytes] = {}
-    for _, message in reading.records():
+    for _, message in evidence.records():
         content = content_digest(message.sent)
         if first.setdefault(message.key, content) != content:
             yield f"{record_name(*message.key)} came with two different contents"
-    for finding in reading.audit:
+    for finding in evidence.audit:
         if finding.kind == "conflict":
             yield finding.text
 
 
-def repeats(reading: DecodedEvidence) -> Iterator[str]:
+def repeats(evidence: DecodedEvidence) -> Iterator[str]:
     came: set[Key] = set()
     again = 0
-    for _, message in reading.records():
+    for _, message in evidence.records():
         if message.key in came:
             again += 1
             if not message.data.get("redelivered"):
@@ -66,10 +66,10 @@ def repeats(reading: DecodedEvidence) -> Iterator[str]:
         raise NotSeenError("no record came twice")
 
 
-def length(reading: DecodedEvidence) -> Iterator[str]:
+def length(evidence: DecodedEvidence) -> Iterator[str]:
     """The wall moves as the monotonic clock does, but for what a clock is set by."""
-    _seen(reading)
-    for _, message in reading.records():
+    _seen(evidence)
+    for _, message in evidence.records():
         start, end = message.data["from"], message.data["to"]
         if start > end:
             yield f"{record_name(*message.key)}: `from` {start} is after `to` {end}"
@@ -85,16 +85,16 @@ def _same(message: DecodedMessage) -> bool:
     return bool(start == end)
 
 
-def backfilled(reading: DecodedEvidence) -> Iterator[str]:
+def backfilled(evidence: DecodedEvidence) -> Iterator[str]:
     """Against our own clock: how much later than the one that came soonest after its end, so far.
 
     What comes at first is not judged: nobody knows yet what is soon.
     """
     came: set[Key] = set()
     soonest: dict[int, float] = {}
-    allowed_s = LATE_S + 2 * reading.product.period_s
+    allowed_s = LATE_S + 2 * evidence.product.period_s
     judged = 0
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         data = message.data
         if message.key in came:
             continue

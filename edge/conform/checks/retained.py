@@ -13,42 +13,42 @@ from edge.wire import DecodedMessage
 LAST: Final = frozenset(str(stream) for stream in Stream if stream.retained)
 
 
-def status(reading: DecodedEvidence) -> Iterator[str]:
-    topic = reading.product.topics.status
-    if topic not in reading.held:
+def status(evidence: DecodedEvidence) -> Iterator[str]:
+    topic = evidence.product.topics.status
+    if topic not in evidence.held:
         yield f"{topic}: nothing is retained"
         return
-    held = reading.held_status
+    held = evidence.held_status
     if held is None:
         return  # payload checks say what is wrong with it
     if held.get("state") != "online":
         yield f"{topic}: state is {held.get('state')!r:.40}, while the gateway is connected"
 
 
-def epoch(reading: DecodedEvidence) -> Iterator[str]:
-    held = reading.held_status
+def epoch(evidence: DecodedEvidence) -> Iterator[str]:
+    held = evidence.held_status
     if held is None or not isinstance(held.get("epoch"), int):
         raise NotSeenError("no status with an epoch is retained")
     seen = False
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         data = message.data
         if data.get("redelivered") or data.get("backfilled"):
             continue
         seen = True
-        if data["epoch"] not in reading.epochs:
+        if data["epoch"] not in evidence.epochs:
             yield f"{heard.arrival.topic}: epoch {data['epoch']}; the status has {held['epoch']}"
     if not seen:
         raise NotSeenError("no live record came")
 
 
-def meta(reading: DecodedEvidence) -> Iterator[str]:
-    topic = reading.product.topics.meta
-    if topic not in reading.held:
+def meta(evidence: DecodedEvidence) -> Iterator[str]:
+    topic = evidence.product.topics.meta
+    if topic not in evidence.held:
         yield f"{topic}: nothing is retained"
 
 
-def sources(reading: DecodedEvidence) -> Iterator[str]:
-    held = reading.held.get(reading.product.topics.meta)
+def sources(evidence: DecodedEvidence) -> Iterator[str]:
+    held = evidence.held.get(evidence.product.topics.meta)
     if held is None or held.message is None:
         raise NotSeenError("no `meta` is retained")
     told = held.message.data
@@ -57,7 +57,7 @@ def sources(reading: DecodedEvidence) -> Iterator[str]:
         if isinstance(names := told.get(part), dict):
             known.update(names)
     heard = {
-        message.topic.source for _, message in reading.records() if message.topic.stream in LAST
+        message.topic.source for _, message in evidence.records() if message.topic.stream in LAST
     }
     if not heard:
         raise NotSeenError("no record of a lane, a bay or a device came")
@@ -65,20 +65,20 @@ def sources(reading: DecodedEvidence) -> Iterator[str]:
         yield f"`meta` does not describe {name}, which sends records"
 
 
-def last(reading: DecodedEvidence) -> Iterator[str]:
+def last(evidence: DecodedEvidence) -> Iterator[str]:
     newest: dict[str, tuple[Heard, DecodedMessage]] = {}
     contents: dict[tuple[str, int, str, int], bytes] = {}
-    for heard, message in reading.records():
+    for heard, message in evidence.records():
         contents[message.key] = content_digest(message.sent)
         if message.topic.stream in LAST and not message.data.get("backfilled"):
             newest[message.topic.source] = heard, message
     if not newest:
         raise NotSeenError("no live record of a lane, a bay or a device came")
     for source in sorted(newest):
-        topic = reading.product.topics.last(source)
-        if topic not in reading.raw.looked_for:
+        topic = evidence.product.topics.last(source)
+        if topic not in evidence.raw.looked_for:
             continue
-        held = reading.held.get(topic)
+        held = evidence.held.get(topic)
         if held is None:
             yield f"{topic}: nothing is retained"
         elif held.message is not None:

@@ -5,17 +5,18 @@ Packs of one row of the ledger may overlap, since records come late: those that 
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop, heappush, heapreplace, merge
 from typing import Final
 
 import psycopg
 
 from edge.platform.postgres.recordpack import PackError, unpack
-from edge.platform.postgres.rows import SEQ, PostgresRow
+from edge.platform.postgres.rows import BRANCH_ID, SEQ, PostgresRow
 
 PACKS: Final = """
 SELECT first FROM record_archive WHERE ledger = %s AND first <= %s AND last >= %s ORDER BY first"""
 PACK: Final = "SELECT pack, size FROM record_archive WHERE ledger = %s AND first = %s"
+BRANCHES: Final = "SELECT id, branch FROM branch"
 HOLDING: Final = """
 SELECT DISTINCT a.ledger, a.first
 FROM unnest(%s::int[], %s::bigint[]) AS n (ledger, seq)
@@ -50,6 +51,21 @@ def archived_rows(
     yield from until(last + 1)
 
 
+def with_archived(
+    db: psycopg.Connection, hot: Iterable[PostgresRow], ledger: int, first: int, last: int
+) -> Iterator[PostgresRow]:
+    """`hot`: those in partitions. Each row has the name of its branch in front.
+
+    Raises PackError.
+    """
+    before = -1
+    # in this order: what is archived meanwhile is found twice, and not missed
+    for row in merge(hot, _with_branch(db, ledger, first, last), key=lambda row: row[1 + SEQ]):
+        if row[1 + SEQ] != before:
+            before = row[1 + SEQ]
+            yield row
+
+
 def archived_places(
     db: psycopg.Connection, places: Iterable[Place]
 ) -> Iterator[tuple[Place, PostgresRow]]:
@@ -62,6 +78,16 @@ def archived_places(
             for row in _unpacked(db, ledger, first):
                 if (place := (ledger, row[SEQ])) in wanted:
                     yield place, row
+
+
+def _with_branch(
+    db: psycopg.Connection, ledger: int, first: int, last: int
+) -> Iterator[PostgresRow]:
+    names: dict[int, str] = {}
+    for row in archived_rows(db, ledger, first, last):
+        if row[BRANCH_ID] not in names:
+            names = dict(db.execute(BRANCHES).fetchall())
+        yield names[row[BRANCH_ID]], *row
 
 
 def _within(

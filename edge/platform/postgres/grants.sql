@@ -13,6 +13,8 @@ BEGIN
         GRANT UPDATE (wall_from, wall_to) ON lane, bay, device, event, health TO kerbstone_sink;
         GRANT INSERT, UPDATE ON gateway_status, gateway_meta TO kerbstone_sink;
         GRANT UPDATE ON lane_sum TO kerbstone_sink;
+        GRANT INSERT, UPDATE ON proof, proof_day TO kerbstone_sink;
+        GRANT INSERT, DELETE ON redated TO kerbstone_sink;
         GRANT UPDATE (since, until) ON doubt TO kerbstone_sink;
         GRANT EXECUTE ON FUNCTION open_day TO kerbstone_sink;
     END IF;

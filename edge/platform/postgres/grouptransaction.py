@@ -50,6 +50,7 @@ BESIDE: Final[LiteralString] = f"SELECT ledger, seq, digest FROM conflict WHERE 
 DATE: Final = """
 UPDATE record SET wall_from = %s, wall_to = %s, tq = %s, wall = %s
 WHERE ledger = %s AND seq = %s AND received = %s"""
+REDATED: Final = "INSERT INTO redated VALUES (%s, %s) ON CONFLICT DO NOTHING"
 COPY: Final[LiteralString] = f"COPY record ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
 COPY_BESIDE: Final[LiteralString] = f"COPY conflict ({COLUMNS}, digest) FROM STDIN (FORMAT BINARY)"
 REFUSE: Final = """
@@ -214,6 +215,8 @@ class GroupTransaction:
             received = self._known[place].received or moment_of(self._fresh[place].received)
             times = moment_of(wall.start), moment_of(wall.end), wall.tq, Jsonb(wall_list(wall))
             self._db.execute(DATE, (*times, *place, received))
+            if place not in self._fresh:
+                self._db.execute(REDATED, place)
 
     def _refuse(self, each: RefusedMessage) -> None:
         if self._quotas(each.gw).keep(each.gw, each.kind, each.kept_size):

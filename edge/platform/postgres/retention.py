@@ -20,8 +20,11 @@ SELECT a.ledger, g.gw, l.epoch, l.stream, sum(a.records)::bigint,
 FROM record_archive AS a
 JOIN ledger AS l ON l.id = a.ledger
 JOIN gateway AS g ON g.id = l.gateway
-LEFT JOIN proof AS p ON p.ledger = a.ledger
-WHERE a.arrived = %s GROUP BY 1, 2, 3, 4 ORDER BY 2, 3, 4"""
+LEFT JOIN (
+    SELECT p.ledger, range_agg(n) AS numbers FROM proof AS p CROSS JOIN unnest(p.numbers) AS n
+    WHERE p.ledger IN (SELECT ledger FROM record_archive WHERE arrived = %(day)s) GROUP BY 1
+) AS p ON p.ledger = a.ledger
+WHERE a.arrived = %(day)s GROUP BY 1, 2, 3, 4 ORDER BY 2, 3, 4"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Retention:
 
     def _judge(self, day: date, *, even_unproved: bool) -> tuple[RemovedDay, list[int]]:
         """And the rows of the ledger whose records of that day go."""
-        rows = self._db.execute(PROVED, (day,)).fetchall()
+        rows = self._db.execute(PROVED, {"day": day}).fetchall()
         unproved = tuple(UnprovedRecords(*row[1:5]) for row in rows if not row[5])
         gone = [row for row in rows if row[5] or even_unproved]
         return RemovedDay(day, sum(row[4] for row in gone), unproved), [row[0] for row in gone]

@@ -1,23 +1,33 @@
 """The store of a city in PostgreSQL. Any number of processes write it at once, and read it."""
 
 from collections.abc import Iterator, Sequence
-from heapq import merge
+from contextlib import contextmanager
 from typing import Final, LiteralString
 
 import psycopg
 
+from edge.platform.days import DayCounts
 from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry
-from edge.platform.postgres.archivedrecords import archived_rows
+from edge.platform.postgres.archivedrecords import with_archived
 from edge.platform.postgres.grouptransaction import GroupTransaction
 from edge.platform.postgres.notices import keep_notices
 from edge.platform.postgres.opendatabase import open_database, store_errors
 from edge.platform.postgres.places import LedgerKey, Places
+from edge.platform.postgres.proofdesk import (
+    PostgresProofDesk,
+    begin_proving,
+    days_of,
+    proofs_of,
+    redated_of,
+)
 from edge.platform.postgres.ranges import ranges_in
-from edge.platform.postgres.rows import BRANCH_ID, COLUMNS, SEQ, PostgresRow, record_of
+from edge.platform.postgres.rows import COLUMNS, PostgresRow, record_of
+from edge.platform.prover import ProofDesk
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, refused_record
 from edge.platform.recordstore import CommittedRecord, StoreDamage
+from edge.platform.streamproof import StreamProof
 
 UNSTORABLE: Final = (psycopg.DataError, ValueError, OverflowError)  # it would fail again for ever
 FETCHED: Final = 1_000  # rows that a reader holds at once
@@ -25,12 +35,14 @@ GATEWAYS: Final = 'SELECT gw, joined_epoch FROM gateway ORDER BY gw COLLATE "C"'
 LEDGER_OF: Final = """
 SELECT l.id, l.epoch, l.stream FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
 WHERE g.gw = %s AND l.got <> '{}' ORDER BY l.epoch, l.stream COLLATE "C" """
+LEDGER_ROW: Final = """
+SELECT l.id FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
+WHERE (g.gw, l.epoch, l.stream) = (%s, %s, %s)"""
 NUMBERS: Final = """
 SELECT l.epoch, l.stream, (l.got + l.covered)::text
 FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
 WHERE g.gw = %s ORDER BY l.epoch, l.stream COLLATE "C" """
 BRANCH: Final = "(SELECT b.branch FROM branch AS b WHERE b.id = r.branch)"
-BRANCHES: Final = "SELECT id, branch FROM branch"
 READ: Final[LiteralString] = f"""
 SELECT {BRANCH}, {COLUMNS} FROM record AS r
 WHERE ledger = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
@@ -89,9 +101,10 @@ class PostgresStore:
 
     def record_range(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
         """The records of one epoch and stream, from a number to another one."""
-        for number, key in self._ledger_of(first[0]):
-            if key == first[:3]:
-                yield from self._stored(key, number, first[3], last)
+        with store_errors():
+            row = self._db.execute(LEDGER_ROW, first[:3]).fetchone()
+        if row is not None:
+            yield from self._stored(first[:3], row[0], first[3], last)
 
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
         for number, key in self._ledger_of(gw):
@@ -113,6 +126,27 @@ class PostgresStore:
             ):
                 found.restore(gw, kind, QuotaCount(*counts))
         return found
+
+    def count(self, gw: str, epoch: int, stream: str) -> int | None:
+        """Never: of a city's year this would read an index of 100 GB."""
+        return None
+
+    def proofs(self, gw: str) -> Iterator[tuple[int, str, StreamProof]]:
+        with store_errors():
+            yield from proofs_of(self._db, gw)
+
+    def proved_days(self, gw: str, day: str | None = None) -> Iterator[tuple[str, DayCounts]]:
+        with store_errors():
+            yield from days_of(self._db, gw, day)
+
+    def redated(self, gw: str) -> Iterator[Key]:
+        with store_errors():
+            yield from redated_of(self._db, gw)
+
+    @contextmanager
+    def proving(self, gw: str) -> Iterator[ProofDesk | None]:
+        with store_errors(), self._db.transaction():
+            yield PostgresProofDesk(self._db, gw) if begin_proving(self._db, gw) else None
 
     def close(self) -> None:
         self._db.close()
@@ -182,22 +216,10 @@ class PostgresStore:
     def _stored(
         self, key: LedgerKey, ledger: int, first: int, last: int
     ) -> Iterator[ReceivedRecord]:
-        """Of days in partitions and of those in the archive, in the order of the numbers."""
-        before = -1
         with store_errors():
-            # in this order: what is archived meanwhile is found twice, and not missed
-            found = self._read(READ, (ledger, first, last)), self._archived(ledger, first, last)
-            for row in merge(*found, key=lambda row: row[1 + SEQ]):
-                if row[1 + SEQ] != before:
-                    before = row[1 + SEQ]
-                    yield record_of(row[1:], key, row[0])
-
-    def _archived(self, ledger: int, first: int, last: int) -> Iterator[PostgresRow]:
-        branches: dict[int, str] = {}
-        for row in archived_rows(self._db, ledger, first, last):
-            if row[BRANCH_ID] not in branches:
-                branches = dict(self._db.execute(BRANCHES).fetchall())
-            yield branches[row[BRANCH_ID]], *row
+            hot = self._read(READ, (ledger, first, last))
+            for branch, *row in with_archived(self._db, hot, ledger, first, last):
+                yield record_of(tuple(row), key, branch)
 
     def _read(self, query: LiteralString, values: tuple[int, ...]) -> Iterator[PostgresRow]:
         """The name of the branch, and the columns."""

@@ -109,7 +109,7 @@ def loop_state(loop: OccupancyCounter, activity: ActivityCheck, flooded: bool) -
     """The worst that was true of a loop in the window, right after its border."""
     if loop.was_stuck:
         return "stuck_on"
-    if activity.was_chatter or flooded:
+    if activity.chatter.has_chattered or flooded:
         return "chatter"
     if loop.seen_ns < 1000:
         return "unobserved"

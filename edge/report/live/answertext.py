@@ -6,6 +6,7 @@ from typing import Any, Final
 from edge.core.humanize import count_text, span_text
 from edge.core.printable import printable
 from edge.core.remedies import MILD_CONDITIONS
+from edge.health.openissues import source_of_issue
 from edge.report.live.lanetext import (
     contact_rows,
     lane_rows,
@@ -74,13 +75,13 @@ def device_head(device: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
 def issue_texts(answer: Mapping[str, Any], about: str) -> Iterator[str]:
     """The open issues of a lane or a device; of all with an empty `about`."""
     for issue in rows_of(answer, "issues"):
-        if not about or issue_owner(issue) == about:
+        if not about or issue_source(issue) == about:
             yield printable(f"{issue.get('cause', '')} {issue.get('remedy', '')}".strip())
 
 
-def issue_owner(issue: Mapping[str, Any]) -> str:
-    """The device, lane or contact that it is about: `north_1` of `north_1 lead stuck_on`."""
-    return str(issue.get("about", "")).partition(" ")[0]
+def issue_source(issue: Mapping[str, Any]) -> str:
+    """The device, lane or contact that it is about; empty: another thing."""
+    return source_of_issue(str(issue.get("kind")), str(issue.get("about", "")))
 
 
 def link_text(answer: Mapping[str, Any]) -> str:

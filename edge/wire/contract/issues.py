@@ -27,7 +27,9 @@ class OpenIssueStatus(WireStruct, kw_only=True):
     """One thing that needs a person. It is in the list until it is over."""
 
     kind: Annotated[IssueName, Meta(extra_json_schema=GROWS, description="What is wrong.")]
-    about: Annotated[str, meaning("The device, loop, line, file or model; empty: the gateway.")]
+    about: Annotated[
+        str, meaning("The device, loop, line, file, model or broker; empty: the gateway.")
+    ]
     name: Annotated[DisplayName, meaning("Its display name.")] | UnsetType = UNSET
     severity: Annotated[
         Severity, meaning("fault: data are lost, missing or wrong. warning: they may be soon.")

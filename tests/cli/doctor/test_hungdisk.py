@@ -14,6 +14,16 @@ import pytest
 from tests.kit.command import Command
 
 WITHIN_S = 0.5
+SITE = """
+[site]
+id = "s"
+gateway = "gw-1"
+[uplink]
+url = "mqtt://127.0.0.1:1"
+[store]
+dir = "{0}"
+run_dir = "{1}/run"
+"""
 inspector = importlib.import_module("edge.outbox.outboxinspector")  # the function has its name
 
 
@@ -22,10 +32,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Of a site whose `store.dir` answers no system call; whoever looks in a process waits, too."""
     store, released = tmp_path / "store", threading.Event()
     file = tmp_path / "site.toml"
-    file.write_text(
-        f'[site]\nid = "s"\ngateway = "gw-1"\n[uplink]\nurl = "mqtt://127.0.0.1:1"\n'
-        f'[store]\ndir = "{store}"\nrun_dir = "{tmp_path}/run"\n'
-    )
+    file.write_text(SITE.format(store, tmp_path))
 
     def hanging(call: Callable[..., Any]) -> Callable[..., Any]:
         def asked(path: object, *more: Any, **named: Any) -> Any:
@@ -39,7 +46,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(os, name, hanging(getattr(os, name)))
     monkeypatch.setattr(inspector, "INSPECTOR_CODE", "import time; time.sleep(60)")
     for place in (
-        "diagnose.wholeway.DISK_S", "cli.doctor.DISK_S", "diagnose.outboxchecks.GLANCE_S",
+        "diagnose.wholeway.GLANCE_S", "cli.doctor.GLANCE_S", "diagnose.outboxchecks.GLANCE_S",
         "cli.status.GLANCE_S",
     ):  # fmt: skip
         monkeypatch.setattr(f"edge.{place}", WITHIN_S)
@@ -71,3 +78,28 @@ def test_status_says_so(kerbstone: Command, config: Path) -> None:
     assert time.monotonic() - begin_s < 10.0
     assert said.code == 3
     assert "cannot be read: no answer within 0.5 s: the disk is slow or hangs" in said.out
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(5, "Input/output error", "outbox.db"), "Input/output error: 'outbox.db'"),
+        (PermissionError(13, "Permission denied", "outbox.db"), "outbox.db is not open to you"),
+    ],
+)
+def test_who_cannot_see_whether_a_gateway_starts_does_not_log_in(
+    error: OSError, why: str, kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login would throw it off."""
+
+    def fails(path: Path) -> bool:
+        raise error
+
+    monkeypatch.setattr("edge.diagnose.brokersteps.in_use", fails)
+    monkeypatch.setattr("edge.diagnose.brokersteps.log_in", None)
+    file = tmp_path / "site.toml"
+    file.write_text(SITE.format(tmp_path / "store", tmp_path))
+    said = kerbstone("doctor", "--connect", "--check", "login", "--json", "--config", file)
+    [row] = json.loads(said.out)["checks"]
+    assert (said.code, row["outcome"]) == (3, "not checked")
+    assert row["cause"].startswith(f"whether a gateway runs is not known: {why}")

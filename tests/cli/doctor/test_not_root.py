@@ -71,9 +71,49 @@ def test_one_device_can_be_asked_for_and_a_wrong_name_is_said_to_be_one(
     assert (said.code, "hut" in said.out) == (1, False)
     lane = kerbstone("doctor", "north_1", "--config", tmp_path / "site.toml")
     assert "fault    lane_verdict north_1 lead stuck_on" in lane.out
+    bus = kerbstone("doctor", "loops", "--config", tmp_path / "site.toml")
+    assert "fault    lane_verdict north_1 lead stuck_on" in bus.out, "it is on this bus"
+    assert "hut" not in bus.out
     wrong = kerbstone("doctor", "shpo", "--config", tmp_path / "site.toml")
     assert wrong.code == 2
     assert "there are air, meters, loops, hut, shop, north_1" in wrong.err
+
+
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize(("contacts", "sound"), [({}, 2), ({"heat": {}, "hatch": {}}, 0)])
+def test_a_door_or_a_pulse_output_that_status_shows_can_be_asked_for(
+    contacts: dict[str, Any],
+    sound: int,
+    kerbstone: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An older gateway names them in its open issues only."""
+    chatters = {"kind": "contact_fault", "about": "heat chatter", "severity": "warning",
+                "cause": "heat chatters.", "remedy": "Look at its card."}  # fmt: skip
+    status = {**STATUS, "contacts": contacts, "issues": [chatters]}
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: status)
+    said = kerbstone("doctor", "heat", "--config", tmp_path / "site.toml")
+    assert (said.code, said.err) == (1, "")
+    assert "warning  gpio_lines heat chatter: heat chatters." in said.out
+    assert kerbstone("doctor", "hatch", "--config", tmp_path / "site.toml").code == sound
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_model_s_issue_is_not_that_of_a_lane_with_its_name(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edges = {"loop": {"last_s": 4.0, "edges": 9, "over_s": 60.0}}
+    issue = {"kind": "model_fails", "about": "congestion", "severity": "fault", "cause": "Late."}
+    lanes = {"congestion": {"bus": "loops", "edges": edges}}
+    status = {**STATUS, "lanes": lanes, "issues": [issue]}
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: status)
+    said = kerbstone(
+        "doctor", "congestion", "--check", "models", "--check", "lanes", "--config",
+        tmp_path / "site.toml",
+    )  # fmt: skip
+    assert "Late" not in said.out
+    assert "ok       lane_verdict congestion" in said.out
 
 
 @pytest.mark.usefixtures("closed")
@@ -107,9 +147,36 @@ def test_without_the_gateway_the_box_is_looked_at_all_the_same(
 def test_a_file_that_may_not_be_read_is_closed_and_one_that_is_missing_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not is_closed(tmp_path / "site.toml")
+    file = tmp_path / "site.toml"
+    monkeypatch.setattr("edge.cli.site_options.find_site_file", lambda: file)
+    assert not is_closed(file)
     monkeypatch.setattr(Path, "open", _refused)
-    assert is_closed(tmp_path / "site.toml")
+    assert is_closed(file)
+    assert not is_closed(tmp_path / "other.toml"), "no daemon of this box runs with it"
+
+
+def test_where_root_s_folder_may_hold_the_signed_file_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an enrolled box there is none where a technician would put his."""
+    file, signed = tmp_path / "site.toml", tmp_path / "identity/site.toml"
+    monkeypatch.setattr("edge.cli.site_options.find_site_file", lambda: file)
+    monkeypatch.setattr("edge.cli.site_options.SIGNED_SITE_FILE", signed)
+    assert not is_closed(file)
+    monkeypatch.setattr(Path, "stat", _refused)
+    assert is_closed(file)
+    assert not is_closed(tmp_path / "other.toml")
+
+
+def test_a_file_that_is_closed_and_not_of_this_box_cannot_be_read(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon of this box says nothing of what stands there."""
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: STATUS)
+    monkeypatch.setattr(Path, "open", _refused)
+    said = kerbstone("doctor", "--config", tmp_path / "other.toml")
+    assert (said.code, "cannot be read" in said.err) == (2, True)
+    assert "north_1" not in said.out
 
 
 def test_a_secret_in_a_closed_folder_is_not_said_to_be_missing(

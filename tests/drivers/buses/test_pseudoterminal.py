@@ -1,6 +1,7 @@
 """A simulation's port that is somebody else's terminal by now is not opened."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,10 @@ from edge.core import BusError
 from edge.core.simulatedport import LINK_TARGET, PTS
 from tests.kit.waiting import wait_until
 
-HAS_ENDED = r"the simulation at .* has ended, and another program has its terminal /dev/pts/\d+ now"
+NOT_ITS = (
+    r"meters.tty \(/dev/pts/\d+\) is not the terminal that a simulation gave out by this name: the "
+    r"simulation has ended or its folder was moved, or another program has set the terminal anew"
+)
 TRIES = 200  # numbers of terminals that others may have taken meanwhile
 
 
@@ -37,7 +41,7 @@ def test_a_link_that_a_killed_simulation_left_leads_to_nobodys_shell(
     before = termios.tcgetattr(terminal)
     link = tmp_path / "meters.tty"
     link.symlink_to(LINK_TARGET + name.removeprefix(PTS))
-    with pytest.raises(BusError, match=HAS_ENDED):
+    with pytest.raises(BusError, match=NOT_ITS):
         SerialPort(str(link)).open()
     assert termios.tcgetattr(terminal) == before
 
@@ -54,10 +58,10 @@ def test_the_port_of_another_simulation_is_not_taken_for_it(tmp_path: Path) -> N
     master, slave, name = open_pty()
     link = tmp_path / "meters.tty"
     link.symlink_to(LINK_TARGET + name.removeprefix(PTS))
-    with pytest.raises(BusError, match=HAS_ENDED):
+    with pytest.raises(BusError, match=NOT_ITS):
         SerialPort(str(link)).open()
     link_target(name, tmp_path / "heat.tty")
-    with pytest.raises(BusError, match=HAS_ENDED):
+    with pytest.raises(BusError, match=NOT_ITS):
         SerialPort(str(link)).open()
     with pytest.raises(BusError, match=f"{name} is the terminal of another program, or of another"):
         SerialPort(name).open()
@@ -95,13 +99,33 @@ def test_a_link_of_another_program_to_its_own_terminal_is_taken(
     opened.close()
 
 
+def test_what_a_living_simulation_can_suffer_is_in_the_sentence(tmp_path: Path) -> None:
+    """Somebody calls `stty sane`, or renames the desk: nobody has taken its terminal."""
+    master, slave, name = open_pty()
+    (tmp_path / "desk").mkdir()
+    link = tmp_path / "desk" / "meters.tty"
+    link.symlink_to(link_target(name, link))
+    moved = tmp_path / "moved"
+    link.parent.rename(moved)
+    with pytest.raises(BusError, match=NOT_ITS):
+        SerialPort(str(moved / "meters.tty")).open()
+    moved.rename(link.parent)
+    subprocess.run(["stty", "-F", name, "sane"], check=True)
+    with pytest.raises(BusError, match=NOT_ITS):
+        SerialPort(str(link)).open()
+    with pytest.raises(BusError, match=f"{name} is the terminal of .*, or was set anew by"):
+        SerialPort(name).open()
+    os.close(master)
+    os.close(slave)
+
+
 def test_the_doctor_says_that_the_simulation_has_ended(
     tmp_path: Path, shell: tuple[int, str]
 ) -> None:
     link = tmp_path / "meters.tty"
     link.symlink_to(LINK_TARGET + shell[1].removeprefix(PTS))
     (found,) = check_port(str(link))
-    assert "the simulation at" in str(found)
+    assert re.search(NOT_ITS, str(found))
     assert "start `kerbstone sim` again" in str(found)
 
 
@@ -125,7 +149,7 @@ def test_a_simulation_that_is_killed_leaves_a_port_that_is_never_opened(tmp_path
     while not Path(node).exists() and len(others) < TRIES:
         others += os.openpty()
     assert Path(node).exists()
-    with pytest.raises(BusError, match=HAS_ENDED):
+    with pytest.raises(BusError, match=NOT_ITS):
         SerialPort(str(link)).open()
     for fd in others:
         os.close(fd)

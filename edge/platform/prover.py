@@ -1,0 +1,253 @@
+"""Proves manifests as they come, so that an audit is a look at what was proved.
+
+A manifest holds when all that it seals is here, has its digest and the wall times that it names,
+and there is nothing odd in it. What holds is folded into a `StreamProof`; all else is left to the
+audit. It is safe to prove late, never, or after a kill: what is not proved is read by the audit.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
+
+from edge.core.numbers import Range
+from edge.platform.auditreport import AuditFinding
+from edge.platform.days import DayCounts
+from edge.platform.receivedrecord import ReceivedRecord, load_payload
+from edge.platform.seals import Seal, prove_seal, seal_of
+from edge.platform.storedpayload import load_passed, sent_or_damage, stands_for
+from edge.platform.streamproof import (
+    DamagedProofError,
+    OddRecordError,
+    ProofMaker,
+    StreamProof,
+    WaitingManifest,
+    merge_proofs,
+    moments_of,
+    union,
+    without,
+)
+from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
+
+CHAPTER_BYTES: Final = 32 << 10  # a chapter is written anew with each manifest
+MANIFESTS_A_TURN: Final = 100
+WAITING_LIMIT: Final = 500  # of one epoch; the oldest are left to the audit
+TRIES: Final = 8  # with times that a later manifest may explain
+
+Place = tuple[int, str]
+"""Epoch and stream."""
+
+
+class ProofDesk(Protocol):
+    """A store while the manifests of one gateway are proved, in one transaction."""
+
+    def pending(self) -> Sequence[tuple[int, list[Range]]]:
+        """Epochs with manifests nobody has looked at, and their numbers; none where one waits."""
+
+    def present(self, epoch: int, stream: str) -> list[Range]:
+        """Numbers that are there, or covered."""
+
+    def records(self, epoch: int, stream: str, first: int, last: int) -> Iterator[ReceivedRecord]:
+        """In the order of their numbers."""
+
+    def chapters(self, epoch: int, stream: str) -> list[tuple[StreamProof, int]]:
+        """What was proved before, and the bytes that each takes."""
+
+    def keep(self, epoch: int, stream: str, chapter: int, proof: StreamProof) -> None: ...
+    def add_days(self, epoch: int, stream: str, days: Mapping[str, DayCounts]) -> None: ...
+    def redated(self, epoch: int, stream: str, first: int, last: int) -> list[int]:
+        """For which numbers better times have come."""
+
+    def forget_redated(self, epoch: int, stream: str, numbers: Sequence[int]) -> None:
+        """Of these the times that were read after `redated` hold."""
+
+
+class ProvingStore(Protocol):
+    """`proving` is None where another process proves this gateway, or nothing is to be done."""
+
+    def proving(self, gw: str) -> AbstractContextManager[ProofDesk | None]: ...
+
+
+def prove_gateway(store: ProvingStore, gw: str) -> int:
+    """How many manifests were found to hold. Raises RecordStoreError.
+
+    Where what was proved before is damaged, nothing is: the audit reads all of this gateway.
+    """
+    held = 0
+    while True:
+        try:
+            with store.proving(gw) as desk:
+                if desk is None:
+                    return held
+                turn = _Turn(desk, gw)
+                turn.run()
+        except DamagedProofError:
+            return held
+        held += turn.held
+        if not turn.more:
+            return held
+
+
+class _Turn:
+    def __init__(self, desk: ProofDesk, gw: str) -> None:
+        self.held, self.more = 0, False
+        self._desk, self._gw = desk, gw
+        self._chapters: dict[Place, list[StreamProof]] = {}
+        self._changed: set[tuple[Place, int]] = set()
+        self._days: dict[Place, dict[str, DayCounts]] = {}
+        self._full: set[Place] = set()  # their next part begins a chapter
+        self._redated: dict[Place, list[int]] = {}  # of which the times are proved now
+
+    def run(self) -> None:
+        left = MANIFESTS_A_TURN
+        for epoch, ranges in self._desk.pending():
+            self._retry(epoch)
+            for entry in self._manifests(epoch, ranges):
+                if not left:
+                    self.more = True
+                    break
+                left -= 1
+                self._look(entry)
+        for place, chapter in sorted(self._changed):
+            self._desk.keep(*place, chapter, self._chapters[place][chapter])
+        for place, numbers in self._redated.items():
+            self._desk.forget_redated(*place, numbers)
+        for place, days in self._days.items():
+            self._desk.add_days(*place, days)
+
+    def _manifests(self, epoch: int, ranges: Sequence[Range]) -> Iterator[ReceivedRecord]:
+        for first, last in ranges:
+            yield from self._desk.records(epoch, "manifest", first, last)
+
+    def _retry(self, epoch: int) -> None:
+        waiting = self._first(epoch).waiting
+        self._first(epoch).waiting = []
+        for each in waiting:
+            if without(each.numbers, self._desk.present(each.epoch, each.stream)):
+                self._first(epoch).waiting.append(each)
+                continue
+            for entry in self._desk.records(epoch, "manifest", each.seq, each.seq):
+                self._look(entry, each.tries)
+
+    def _look(self, entry: ReceivedRecord, tries: int = 0) -> None:
+        """Fold it, let it wait, or leave it to the audit."""
+        _, epoch, _, seq = entry.key
+        first = self._first(epoch)
+        self._changed.add(((epoch, "manifest"), 0))
+        try:
+            sent = _whole(entry)
+            seal = seal_of(entry.key, sent)
+            ranges = list(seal.ranges)
+            known = self._sealed_before(seal)
+            if without(ranges, without(ranges, known)):
+                raise OddRecordError("some of it is sealed already")
+            if without(ranges, self._desk.present(seal.epoch, seal.stream)):
+                self._wait(first, WaitingManifest(seq, seal.epoch, seal.stream, ranges, tries))
+                return
+            if not self._prove(entry, sent, seal):
+                if tries >= TRIES:
+                    raise OddRecordError("its times stay wrong")
+                self._wait(first, WaitingManifest(seq, seal.epoch, seal.stream, ranges, tries + 1))
+        except (OddRecordError, ValueError):
+            first.aside = union(first.aside, [(seq, seq)])
+
+    def _wait(self, proof: StreamProof, waiting: WaitingManifest) -> None:
+        proof.waiting.append(waiting)
+        while len(proof.waiting) > WAITING_LIMIT:
+            gone = proof.waiting.pop(0).seq
+            proof.aside = union(proof.aside, [(gone, gone)])
+
+    def _prove(self, entry: ReceivedRecord, sent: Mapping[str, object], seal: Seal) -> bool:
+        """False where only times are wrong. Raises OddRecordError."""
+        moments = RedatedMoments()
+        for proof in self._of((seal.epoch, "manifest")):
+            moments.add(seal.epoch, moments_of(proof))
+        if entry.key[1] == seal.epoch:
+            moments.add(seal.epoch, seal.clock_redelivered)
+        redated = self._desk.redated(seal.epoch, seal.stream, seal.first, seal.last)
+        walls = WallTimeCheck(seal, moments)
+        sealed = (
+            None if seal.stream == "manifest" else ProofMaker(self._gw, seal.epoch, seal.stream)
+        )
+        result = prove_seal(seal, self._sealed(seal, walls, sealed))
+        if not result.proved:
+            raise OddRecordError("not all is here, or it is not what was sealed")
+        if walls.wrong:
+            return False
+        own = ProofMaker(self._gw, entry.key[1], "manifest")
+        own.take(entry, sent, 1)
+        said = own.proof()
+        said.moments = [each.packed() for each in seal.clock_redelivered]
+        said.sealing, said.signed = int(seal.count > 0), int("sig" in sent)
+        own.days.day(said.days[0].day).proved += 1
+        parts = [((entry.key[1], "manifest"), said, own.days.days)]
+        if sealed is not None:
+            parts.append(((seal.epoch, seal.stream), sealed.proof(), sealed.days.days))
+        elif entry.key[1] == seal.epoch:  # each that holds is folded by itself
+            said.sealed = union((), seal.ranges)
+        else:
+            parts.append(((seal.epoch, "manifest"), StreamProof(sealed=union((), seal.ranges)), {}))
+        self._fold(parts)
+        if again := set(redated) & set(seal.numbers):
+            self._redated.setdefault((seal.epoch, seal.stream), []).extend(again)
+        self.held += 1
+        return True
+
+    def _sealed(
+        self, seal: Seal, walls: WallTimeCheck, maker: ProofMaker | None
+    ) -> Iterator[tuple[int, Mapping[str, object]]]:
+        wanted = set(seal.numbers)
+        if not wanted:
+            return
+        for entry in self._desk.records(seal.epoch, seal.stream, seal.first, seal.last):
+            if entry.key[3] in wanted:
+                sent = _whole(entry, load_passed)
+                walls.look(entry, sent)
+                if maker is not None:
+                    maker.take(entry, sent, stands_for(sent))
+                yield entry.key[3], sent
+
+    def _fold(self, parts: Sequence[tuple[Place, StreamProof, dict[str, DayCounts]]]) -> None:
+        """All of them, or none. Raises OddRecordError."""
+        made: list[tuple[Place, StreamProof]] = []
+        for place, part, _ in parts:
+            chapters = self._of(place)
+            if place in self._full:
+                self._full.discard(place)
+                chapters.append(StreamProof())
+            made.append((place, merge_proofs(chapters[-1], part, place[0])))
+        for place, proof in made:
+            chapters = self._of(place)
+            chapters[-1] = proof
+            self._changed.add((place, len(chapters) - 1))
+        for place, _, days in parts:
+            counted = self._days.setdefault(place, {})
+            for day, counts in days.items():
+                counted.setdefault(day, DayCounts()).add(counts)
+
+    def _sealed_before(self, seal: Seal) -> list[Range]:
+        """What manifests that hold have sealed of its epoch and stream."""
+        proofs = self._of((seal.epoch, seal.stream))
+        if seal.stream == "manifest":
+            return union((), (each for proof in proofs for each in proof.sealed))
+        return union((), (each for proof in proofs for each in proof.numbers))
+
+    def _first(self, epoch: int) -> StreamProof:
+        """Where it stands what waits, and what is left to the audit."""
+        return self._of((epoch, "manifest"))[0]
+
+    def _of(self, place: Place) -> list[StreamProof]:
+        if (found := self._chapters.get(place)) is None:
+            kept = self._desk.chapters(*place)
+            found = self._chapters[place] = [proof for proof, _ in kept] or [StreamProof()]
+            if kept and kept[-1][1] > CHAPTER_BYTES:
+                self._full.add(place)
+        return found
+
+
+def _whole(
+    entry: ReceivedRecord, load: Callable[[bytes], dict[str, Any]] = load_payload
+) -> Mapping[str, object]:
+    sent = sent_or_damage(entry, load)
+    if isinstance(sent, AuditFinding):
+        raise OddRecordError(sent.text)
+    return sent

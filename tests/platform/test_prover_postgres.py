@@ -1,0 +1,119 @@
+"""Manifests are proved in PostgreSQL by any of several sinks, while others store."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import psycopg
+import pytest
+
+from edge.platform.openstore import open_store
+from edge.platform.postgres.migrate import migrate
+from edge.platform.prover import prove_gateway
+from tests.kit.fixtures import mortal_postgres
+from tests.kit.postgres import PostgresServer
+from tests.kit.records import E1, GW, entry
+from tests.kit.scripted import ScriptedGateway, entries
+from tests.long import size
+from tests.platform.gateway_story import tell
+from tests.platform.test_prover import (
+    by_contents,
+    by_proofs,
+    commit_in_parts,
+    said,
+    without_some,
+)
+from tests.platform.test_walltimecheck import lived
+
+__all__ = ["mortal_postgres"]
+ROLES = Path("deploy/city/roles.sql")
+
+
+@pytest.mark.parametrize("seed", range(size(6, 40)))
+def test_of_a_story_and_of_what_is_lost_it_says_the_same(
+    seed: int, postgres: PostgresServer
+) -> None:
+    rng = Random(seed)
+    order = without_some(tell(rng), rng, rng.choice([0.0, 0.2]))
+    store = open_store(postgres.database(), write=True)
+    commit_in_parts(store, [entry(r) for r in order], rng)
+    quick, _ = by_proofs(store)
+    assert said(quick) == said(by_contents(store))
+    store.close()
+
+
+@pytest.mark.parametrize("seed", range(size(4, 30)))
+def test_of_times_that_are_made_better_it_says_the_same(
+    seed: int, postgres: PostgresServer
+) -> None:
+    rng = Random(seed)
+    store = open_store(postgres.database(), write=True)
+    commit_in_parts(store, lived(seed), rng)
+    quick, _ = by_proofs(store)
+    assert said(quick) == said(by_contents(store))
+    store.close()
+
+
+def test_several_prove_and_store_at_once_and_each_manifest_counts_once(
+    postgres: PostgresServer,
+) -> None:
+    url, street = postgres.database(), ScriptedGateway()
+    street.start(E1)
+    for _ in range(30):
+        street.minutes(3)
+        street.seal()
+    sent, begin = entries(street.messages), threading.Barrier(4)
+
+    def work(number: int) -> int:
+        store, rng, held = open_store(url, write=True), Random(number), 0
+        mine = sent[number::4]
+        begin.wait()
+        while mine:
+            store.commit(mine[:5], [])
+            mine = mine[5:]
+            if rng.random() < 0.7:
+                held += prove_gateway(store, GW)
+        store.close()
+        return held
+
+    with ThreadPoolExecutor(4) as pool:
+        held = sum(pool.map(work, range(4)))
+    store = open_store(url, write=True)
+    held += prove_gateway(store, GW)
+    manifests = sum(each.key[2] == "manifest" for each in sent)
+    assert held == manifests
+    quick, read = by_proofs(store)
+    assert said(quick) == said(by_contents(store))
+    assert (quick.findings, quick.proved, read) == ([], manifests, 0)
+    store.close()
+
+
+def test_a_sinks_role_may_prove_and_a_readers_may_not(mortal_postgres: PostgresServer) -> None:
+    url = mortal_postgres.database()
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(ROLES.read_bytes())
+        db.execute("CREATE USER sink1 IN ROLE kerbstone_sink")
+        db.execute("CREATE USER analyst IN ROLE kerbstone_reader")
+        migrate(db)
+    street = ScriptedGateway()
+    street.start(E1)
+    street.minutes(3)
+    street.seal()
+    street.seal()
+    store = open_store(url.replace("city@", "sink1@"), write=True)
+    store.commit(entries(street.messages), [])
+    assert prove_gateway(store, GW) == sum(e.key[2] == "manifest" for e in entries(street.messages))
+    again = [each.dated(replace(each.wall, tq="nts")) for each in entries(street.messages[1:2])]
+    store.commit(again, [])
+    store.close()
+    reader = open_store(url.replace("city@", "analyst@"), write=False)
+    assert [key[3] for key in reader.redated(GW)] == [again[0].key[3]]
+    reader.close()
+    forged = "UPDATE kerbstone.proof SET facts = ''"
+    with (
+        psycopg.connect(url.replace("city@", "analyst@")) as db,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        db.execute(forged)
