@@ -1,7 +1,7 @@
 """The store of a city in PostgreSQL. Any number of processes write it at once, and read it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, LiteralString
 
 import psycopg
@@ -158,6 +158,8 @@ class PostgresStore:
     ) -> list[CommittedRecord]:
         """All of it or nothing; or in parts, when one message cannot be stored."""
         try:
+            with suppress(psycopg.errors.CheckViolation):  # a day that it knew has been archived
+                return self._write_group(entries, refused)
             return self._write_group(entries, refused)
         except UNSTORABLE as error:
             if len(entries) + len(refused) == 1:
