@@ -136,7 +136,7 @@ class _Run:
                     packed_days=1, packed_records=done.records, before=done.before, after=done.after
                 )
                 text = (
-                    f"{day}: {done.records} records, {_mb(done.before)} before, "
+                    f"{day}: {_records(done.records)}, {_mb(done.before)} before, "
                     f"{_mb(done.after)} after"
                 )
                 if not self._archiver.drop(day):
@@ -150,7 +150,7 @@ class _Run:
             done = work(day, even_unproved=even)
             self._sums.update(removed_days=1, removed_records=done.records)
             would = "would be " if self._dry else ""
-            text = f"{day}: {done.records} records {would}removed"
+            text = f"{day}: {_records(done.records)} {would}removed"
             if done.unproved and even:
                 text += f", {sum(each.records for each in done.unproved)} of them not proved"
             self._say(text, dataclasses.asdict(done) | {"even_unproved": even})
@@ -168,7 +168,7 @@ class _Run:
         for gw, records in islice(sorted(kept.items()), GATEWAYS_SHOWN):
             streams = sorted({each.stream for each in done.unproved if each.gw == gw})
             echo(
-                f"{done.day}: {records} records of {gw} are kept ({', '.join(streams)}): no "
+                f"{done.day}: kept of {gw}: {_records(records)} ({', '.join(streams)}), since no "
                 "manifest that held seals them all"
             )
         if (more := len(kept) - GATEWAYS_SHOWN) > 0:
@@ -187,9 +187,9 @@ class _Run:
             echo_json({name: sums[name] for name in names})
         elif not self._dry:
             echo(
-                f"{sums['packed_records']} records of {sums['packed_days']} days packed: "
-                f"{_mb(sums['before'])} before, {_mb(sums['after'])} after; "
-                f"{sums['removed_records']} removed, {sums['kept_records']} kept without a proof"
+                f"packed {_records(sums['packed_records'])}, {_mb(sums['before'])} before, "
+                f"{_mb(sums['after'])} after; removed {_records(sums['removed_records'])}; kept "
+                f"without a proof {_records(sums['kept_records'])}"
             )
         return 1 if self._finding else 0
 
@@ -202,6 +202,10 @@ class _Run:
 
 def _show(day: date, records: int) -> None:
     progress(f"{day}: {records} records packed")
+
+
+def _records(count: int) -> str:
+    return f"{count} record" if count == 1 else f"{count} records"
 
 
 def _mb(size: int) -> str:

@@ -18,7 +18,7 @@ from edge.fleet.street import Street
 from edge.platform.openstore import open_store
 from edge.platform.postgres import kindrows
 from edge.platform.postgres.archive import Archiver
-from edge.platform.postgres.connection import connect
+from edge.platform.postgres.opendatabase import open_database
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.terminal import echo
 from edge.wire import decode
@@ -41,8 +41,8 @@ def received(message: CityMessage, number: int) -> ReceivedRecord:
     return make_received(found, topic, payload, content_type, at)
 
 
-def measure(server: PostgresServer, messages: list[CityMessage], name: str) -> str:
-    """Store them, and say what that took. Returns the database."""
+def store_all(server: PostgresServer, messages: list[CityMessage]) -> tuple[str, float, float]:
+    """The database, and what it took: seconds, and those of our CPU."""
     url = server.database()
     store = open_store(url, write=True)
     cpu = wall = 0.0
@@ -53,39 +53,48 @@ def measure(server: PostgresServer, messages: list[CityMessage], name: str) -> s
         cpu += time.process_time() - cpu_before
         wall += time.perf_counter() - before
     store.close()
-    count, payload = len(messages), payload_of(messages)
-    echo(f"{name}: {count} records of {payload / count:.0f} bytes; {cpu / count * 1e6:.1f} us of")
-    echo(f"  CPU a record, {count / wall:.0f} records/s")
+    return url, wall, cpu
+
+
+def archive_all(url: str) -> tuple[float, float]:
+    """What it took: seconds, and those of our CPU."""
+    with open_database(url) as db:
+        archiver = Archiver(db)
+        cpu_before, before = time.process_time(), time.perf_counter()
+        for day in archiver.days(date(2027, 1, 1)):
+            archiver.archive(day)
+            archiver.drop(day)
+        return time.perf_counter() - before, time.process_time() - cpu_before
+
+
+def room(url: str, messages: list[CityMessage]) -> tuple[float, str]:
+    """Bytes on disk for one of payload, with indexes; and those of each table, for a record."""
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("CHECKPOINT")
+        sizes = db.execute(SIZES).fetchall()
+    payload = sum(len(each.payload) for each in messages)
+    tables = ", ".join(f"{table} {size / len(messages):.0f}" for table, size in sizes[:6])
+    return float(sum(size for _, size in sizes)) / payload, tables
+
+
+def measure(server: PostgresServer, messages: list[CityMessage], name: str) -> str:
+    """Store them, and say what that took. Returns the database."""
+    url, wall, cpu = store_all(server, messages)
+    count = len(messages)
+    echo(f"{name}: {count / wall:.0f} records/s, {cpu / count * 1e6:.1f} us of CPU a record")
     tell_room(url, messages)
     return url
 
 
 def archive(url: str, messages: list[CityMessage]) -> None:
     """Pack all, and say what that took."""
-    with connect(url) as db:
-        archiver = Archiver(db)
-        cpu_before, before = time.process_time(), time.perf_counter()
-        for day in archiver.days(date(2027, 1, 1)):
-            archiver.archive(day)
-            archiver.drop(day)
-        cpu, wall = time.process_time() - cpu_before, time.perf_counter() - before
-    count = len(messages)
-    echo(f"archived: {wall / count * 1e6:.1f} us a record, {cpu / count * 1e6:.1f} of them in this")
-    echo("  process")
+    wall, cpu = (1e6 * each / len(messages) for each in archive_all(url))
+    echo(f"archived: {wall:.1f} us a record, {cpu:.1f} us of CPU in this process")
     tell_room(url, messages)
 
 
-def payload_of(messages: list[CityMessage]) -> int:
-    return sum(len(each.payload) for each in messages)
-
-
 def tell_room(url: str, messages: list[CityMessage]) -> None:
-    """Bytes on disk, with indexes, and those of each table."""
-    with psycopg.connect(url, autocommit=True) as db:
-        db.execute("CHECKPOINT")
-        sizes = db.execute(SIZES).fetchall()
-    disk = sum(size for _, size in sizes) / payload_of(messages)
-    tables = ", ".join(f"{table} {size / len(messages):.0f}" for table, size in sizes[:6])
+    disk, tables = room(url, messages)
     echo(f"  {disk:.3f} bytes on disk for one of payload; {tables} a record")
 
 
@@ -97,6 +106,8 @@ def main(gateways: str = "10", minutes: str = "300", bodies: str = "examples") -
     street = Street(LANES, seed=1) if bodies == "street" else None
     made = bundles(int(gateways), int(minutes), street)
     messages = [each for bundle in made for each in bundle]
+    size = sum(len(each.payload) for each in messages) / len(messages)
+    echo(f"{len(messages)} records of {size:.0f} bytes")
     server = PostgresServer.made(socket_folder())
     try:
         archive(measure(server, messages, "with the tables by kind"), messages)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from random import Random
 
+import msgpack
 import pytest
 
 from edge.core import Stream, TimeQuality
@@ -12,8 +13,9 @@ from edge.platform.postgres import archive, recordpack
 from edge.platform.postgres.archive import Archiver
 from edge.platform.postgres.recordpack import PackError, unpack
 from edge.platform.postgres.rows import COLUMNS
-from edge.platform.receivedrecord import ReceivedRecord
+from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import RecordStoreError
+from edge.wire import decode
 from edge.wire.contract.body import body_map
 from tests.kit.archiving import (
     all_records,
@@ -155,6 +157,23 @@ def test_a_damaged_pack_stops_no_sink(postgres: PostgresServer) -> None:
     assert verdicts(url, traffic(1), traffic(2)) == ["repeat", "stored"]
     with pytest.raises(RecordStoreError, match="pack of the archive"):
         all_records(url)
+
+
+def test_times_that_are_none_are_packed_as_they_came(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    wanted = []
+    for number, text in enumerate(("", "noon", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), 1):
+        first = traffic(number)
+        payload = msgpack.packb(msgpack.unpackb(first.payload) | {"from": text, "to": text})
+        (message,) = decode(first.topic, payload, first.content_type)
+        wanted.append(
+            make_received(message, first.topic, payload, first.content_type, first.received)
+        )
+    verdicts(url, *wanted)
+    views = all_views(url)
+    archive_all(url)
+    assert all_records(url)[0] == wanted
+    assert all_views(url) == views
 
 
 def test_large_records_make_small_packs(

@@ -3,7 +3,7 @@
 Packs of one row of the ledger may overlap, since records come late: those that do are held at once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from heapq import heappop, heappush, heapreplace, merge
 from typing import Final
@@ -70,14 +70,15 @@ def archived_places(
     db: psycopg.Connection, places: Iterable[Place]
 ) -> Iterator[tuple[Place, PostgresRow]]:
     """Those that are there, and not in a pack that is damaged."""
-    wanted = set(places)
-    found = sorted(wanted)
+    found = sorted(set(places))
+    numbers: dict[int, set[int]] = {}
+    for ledger, seq in found:
+        numbers.setdefault(ledger, set()).add(seq)
     holding = db.execute(HOLDING, ([row for row, _ in found], [seq for _, seq in found])).fetchall()
     for ledger, first in sorted(holding):
         with suppress(PackError):  # as if its day were removed: a sink has to go on
-            for row in _unpacked(db, ledger, first):
-                if (place := (ledger, row[SEQ])) in wanted:
-                    yield place, row
+            for row in _unpacked(db, ledger, first, numbers[ledger]):
+                yield (ledger, row[SEQ]), row
 
 
 def _with_branch(
@@ -93,10 +94,12 @@ def _with_branch(
 def _within(
     db: psycopg.Connection, ledger: int, begin: int, first: int, last: int
 ) -> Iterator[PostgresRow]:
-    return (row for row in _unpacked(db, ledger, begin) if first <= row[SEQ] <= last)
+    return _unpacked(db, ledger, begin, range(first, last + 1))
 
 
-def _unpacked(db: psycopg.Connection, ledger: int, first: int) -> Iterator[PostgresRow]:
+def _unpacked(
+    db: psycopg.Connection, ledger: int, first: int, wanted: Container[int]
+) -> Iterator[PostgresRow]:
     found = db.execute(PACK, (ledger, first), binary=True).fetchone()
     if found is not None:  # else its day has just been removed
-        yield from unpack(*found)
+        yield from unpack(found[0], found[1], wanted)

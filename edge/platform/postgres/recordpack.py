@@ -5,7 +5,7 @@ changed, so nothing here knows what a column means but for its type.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from struct import Struct
@@ -52,26 +52,25 @@ def pack(rows: Iterable[bytes]) -> tuple[bytes, int]:
     return _codec().compress(whole, asbytes=True), len(whole)
 
 
-def unpack(packed: bytes, size: int) -> Iterator[PostgresRow]:
-    """Raises PackError."""
+def unpack(packed: bytes, size: int, wanted: Container[int] | None = None) -> Iterator[PostgresRow]:
+    """Those of these numbers, or all. Raises PackError."""
     try:
         whole = _codec().decompress(packed, size, asbytes=True)
-        at = 0
-        while at < len(whole):
-            (count,) = _COUNT.unpack_from(whole, at)
-            at += _COUNT.size
+        end = 0
+        while (begin := end) < len(whole):
+            count, _, number = _SEQ.unpack_from(whole, begin)
             if count != len(TYPES):
                 raise ValueError(f"a row has {count} columns")
-            row: list[Any] = []
-            for kind in TYPES:
-                (length,) = _LENGTH.unpack_from(whole, at)
-                at += _LENGTH.size
-                if length < 0:
-                    row.append(None)
-                    continue
-                row.append(_value(kind, whole[at : at + length]))
-                at += length
-            yield tuple(row)
+            places, end = [], begin + _COUNT.size
+            for _ in TYPES:
+                (length,) = _LENGTH.unpack_from(whole, end)
+                at, end = end + _LENGTH.size, end + _LENGTH.size + max(0, length)
+                places.append(slice(at, end) if length >= 0 else None)
+            if wanted is None or number in wanted:
+                yield tuple(
+                    None if place is None else _value(kind, whole[place])
+                    for kind, place in zip(TYPES, places, strict=True)
+                )
     except Exception as error:  # of zstd, struct, json, calendar: all say that the pack is damaged
         raise PackError(f"a pack of the archive cannot be read: {error}") from error
 
