@@ -111,6 +111,9 @@ def test_a_sinks_role_may_prove_and_a_readers_may_not(mortal_postgres: PostgresS
     reader = open_store(url.replace("city@", "analyst@"), write=False)
     assert [key[3] for key in reader.redated(GW)] == [again[0].key[3]]
     reader.close()
+    with psycopg.connect(url.replace("city@", "analyst@")) as db:
+        seen = db.execute("SELECT numbers, proved FROM city.completeness WHERE stream = 'air'")
+        assert seen.fetchall() == [(3, 3)]
     forged = "UPDATE kerbstone.proof SET facts = ''"
     with (
         psycopg.connect(url.replace("city@", "analyst@")) as db,
