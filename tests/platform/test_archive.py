@@ -159,6 +159,27 @@ def test_a_damaged_pack_stops_no_sink(postgres: PostgresServer) -> None:
         all_records(url)
 
 
+def test_numbers_far_apart_are_found_and_are_in_packs_of_their_own(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.database()
+    wanted = [traffic(n) for n in (1, 2, 99_999, 100_000, 100_001, 250_000, 1_000_000)]
+    verdicts(url, *wanted)
+    archive_all(url)
+    assert all_records(url)[0] == wanted
+    assert verdicts(url, *wanted) == ["repeat"] * 7
+    assert verdicts(url, traffic(100_001, volume=99)) == ["conflict"]
+    with connect(url) as db:
+        packs = db.execute("SELECT first, last FROM record_archive ORDER BY 1").fetchall()
+        assert packs == [
+            (1, 100_000), (100_001, 100_001), (250_000, 250_000), (1_000_000, 1_000_000)
+        ]  # fmt: skip
+        merged = traffic(250_001, covers=[[99_999, 100_001, 1], [250_001, 250_001, 1]])
+        assert verdicts(url, merged) == ["stored"]
+        (windows,) = db.execute("SELECT sum(windows) FROM city.lane_hour").fetchone() or (0,)
+    assert windows == 5, "1, 2, 250,000, 1,000,000, and the merged one"
+
+
 def test_times_that_are_none_are_packed_as_they_came(postgres: PostgresServer) -> None:
     url = postgres.database()
     wanted = []

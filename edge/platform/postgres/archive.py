@@ -16,7 +16,7 @@ import psycopg
 
 from edge.platform.postgres.kindtables import ALL_TABLES, DEVICE, EVENT, FILED, KindTable
 from edge.platform.postgres.ranges import multirange_of
-from edge.platform.postgres.recordpack import number_of, pack, rows_of_copy
+from edge.platform.postgres.recordpack import PACK_SPAN, number_of, pack, rows_of_copy
 from edge.platform.postgres.rows import COLUMNS
 
 PACK_RECORDS: Final = 1_000
@@ -55,7 +55,7 @@ SELECT coalesce(sum(pg_total_relation_size(t::regclass)), 0)::bigint
 FROM unnest(day_tables(%s)) AS t"""
 # groups of so many numbers: an array has at most 1 GB, whatever a gateway sends
 GROUPED: Final[dict[str, LiteralString]] = {DEVICE.name: "10000", EVENT.name: "10000"}
-GROUPED_ELSE: Final[LiteralString] = "100000"
+GROUPED_ELSE: Final[LiteralString] = PACK_SPAN
 POINT_COLUMNS: Final = ("mean", "low", "high", "n", "reading", "delta", "flaw")
 
 
@@ -164,16 +164,19 @@ class Archiver:
         """The next of a row of the ledger, smaller ones where records are large: numbers, pack, and
         its size before it was compressed."""
         rows: list[bytes] = []
-        size = 0
+        numbers: list[int] = []
+        size, span_limit = 0, int(PACK_SPAN)
         with self._db.cursor().copy(READ, {**span(day), "ledger": ledger, "after": after}) as copy:
             for row in rows_of_copy(copy):
+                number = number_of(row)
+                if rows and (size >= PACK_BYTES or number - numbers[0] >= span_limit):
+                    yield numbers, *pack(rows)
+                    rows, numbers, size = [], [], 0
                 rows.append(row)
+                numbers.append(number)
                 size += len(row)
-                if size >= PACK_BYTES:
-                    yield [number_of(each) for each in rows], *pack(rows)
-                    rows, size = [], 0
         if rows:
-            yield [number_of(each) for each in rows], *pack(rows)
+            yield numbers, *pack(rows)
 
     def _patiently(self, call: LiteralString, values: tuple[object, ...]) -> bool:
         """What it answers; False: its lock was not to be had."""

@@ -6,21 +6,25 @@ Packs of one row of the ledger may overlap, since records come late: those that 
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from heapq import heappop, heappush, heapreplace, merge
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 
-from edge.platform.postgres.recordpack import PackError, unpack
+from edge.platform.postgres.recordpack import PACK_SPAN, PackError, unpack
 from edge.platform.postgres.rows import BRANCH_ID, SEQ, PostgresRow
 
-PACKS: Final = """
-SELECT first FROM record_archive WHERE ledger = %s AND first <= %s AND last >= %s ORDER BY first"""
+# no pack spans more numbers, so those that may hold one are found by where they begin
+PACKS: Final[LiteralString] = f"""
+SELECT first FROM record_archive
+WHERE ledger = %s AND first <= %s AND first > %s::bigint - {PACK_SPAN} AND last >= %s
+ORDER BY first"""
 PACK: Final = "SELECT pack, size FROM record_archive WHERE ledger = %s AND first = %s"
 BRANCHES: Final = "SELECT id, branch FROM branch"
-HOLDING: Final = """
+HOLDING: Final[LiteralString] = f"""
 SELECT DISTINCT a.ledger, a.first
 FROM unnest(%s::int[], %s::bigint[]) AS n (ledger, seq)
-JOIN record_archive AS a ON a.ledger = n.ledger AND n.seq BETWEEN a.first AND a.last
+JOIN record_archive AS a
+ON a.ledger = n.ledger AND a.first <= n.seq AND a.first > n.seq - {PACK_SPAN}
 WHERE a.numbers @> n.seq"""
 
 Place = tuple[int, int]
@@ -42,7 +46,7 @@ def archived_rows(
             else:
                 heapreplace(heads, (following[SEQ], place, following, rows))
 
-    packs = db.execute(PACKS, (ledger, last, first)).fetchall()
+    packs = db.execute(PACKS, (ledger, last, first, first)).fetchall()
     for place, (begin,) in enumerate(packs):
         yield from until(begin)
         rows = _within(db, ledger, begin, first, last)

@@ -17,6 +17,7 @@ from edge.platform.postgres.kindtables import DEVICE, EVENT, LANE, KindTable, ta
 from edge.platform.postgres.lanesums import LaneSums
 from edge.platform.postgres.places import Places
 from edge.platform.postgres.ranges import multirange_of, numbers_in
+from edge.platform.postgres.recordpack import PACK_SPAN
 from edge.platform.postgres.rows import WANTED, Place, columns_of, moment_of
 from edge.platform.receivedrecord import Key, ReceivedRecord, WallTimes
 
@@ -32,7 +33,8 @@ ARCHIVED_LANES: Final[LiteralString] = f"""
 SELECT r.ledger, r.seq, r.source, r.wall_from, r.wall_to, {_OWN}
 FROM unnest(%s::int[], %s::bigint[]) AS n (place, number)
 JOIN lane_archived AS r
-ON r.ledger = n.place AND n.number BETWEEN r.first AND r.last AND r.seq = n.number"""
+ON r.ledger = n.place AND r.first <= n.number AND r.first > n.number - {PACK_SPAN}
+AND r.seq = n.number"""
 COVERED: Final = """
 SELECT l.id, (l.covered * n.numbers)::text
 FROM ledger AS l JOIN unnest(%s::int[], %s::int8multirange[]) AS n (id, numbers) USING (id)

@@ -14,9 +14,10 @@ CREATE TABLE record_archive (
     PRIMARY KEY (ledger, first)
 );
 ALTER TABLE record_archive ALTER COLUMN pack SET STORAGE EXTERNAL;  -- it is compressed already
-CREATE INDEX record_archive_arrived ON record_archive USING brin (arrived);
+CREATE INDEX record_archive_arrived ON record_archive (arrived);
 COMMENT ON TABLE record_archive IS 'Records of old days, in the order of their numbers.';
 COMMENT ON COLUMN record_archive.arrived IS 'UTC day on which they came.';
+COMMENT ON COLUMN record_archive.last IS 'Less than 100,000 beyond the first.';
 COMMENT ON COLUMN record_archive.size IS 'Bytes of the pack before it was compressed.';
 COMMENT ON COLUMN record_archive.pack IS
     'All columns of `record`, as COPY writes them in binary, without head and end; zstd.';
@@ -38,7 +39,7 @@ BEGIN
     END LOOP;
     EXECUTE format('CREATE INDEX %I ON %I (source, day)', name || '_source', name);
     EXECUTE format('CREATE INDEX %I ON %I (ledger, first)', name || '_ledger', name);
-    EXECUTE format('CREATE INDEX %I ON %I USING brin (arrived)', name || '_arrived', name);
+    EXECUTE format('CREATE INDEX %I ON %I (arrived)', name || '_arrived', name);
     EXECUTE format('COMMENT ON TABLE %I IS %L', name, format('Old days of `%s`: a row for each'
         ' source, day and row of the ledger, its columns as arrays.', kind));
     EXECUTE format('COMMENT ON COLUMN %I.day IS %L', name,
