@@ -21,9 +21,11 @@ from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.wire.contract.body import body_map
 from tests.kit.archiving import LATER, OPTIONS, all_records, all_views, archive_all, connect
 from tests.kit.bodies import lane
+from tests.kit.fixtures import mortal_postgres
 from tests.kit.postgres import PostgresServer
 from tests.kit.records import GW, entry, record
 
+__all__ = ["mortal_postgres"]
 DAY = date(2026, 11, 25)
 WAITING = b"""
 SELECT count(*) FROM pg_stat_activity
@@ -244,3 +246,21 @@ def test_a_crash_at_any_statement_leaves_the_day_as_it_was_or_archived(
     assert set(states) == {(12, 0), (0, 12)}, states
     assert ended
     assert number > 20
+
+
+def test_a_server_that_is_killed_while_it_packs_has_the_day_as_it_was(
+    mortal_postgres: PostgresServer,
+) -> None:
+    url = mortal_postgres.database()
+    put(url, *(traffic(n) for n in range(1, 30)), entry(record(1)))
+    views, records = all_views(url), all_records(url)
+    with connect(url) as db:
+        archiver = Archiver(db, progress=lambda _day, _records: mortal_postgres.kill())
+        with pytest.raises(psycopg.OperationalError):
+            archiver.archive(DAY)
+    mortal_postgres.start()
+    assert (all_views(url), all_records(url)) == (views, records)
+    archive_all(url)
+    mortal_postgres.kill()
+    mortal_postgres.start()
+    assert (all_views(url), all_records(url)) == (views, records)
