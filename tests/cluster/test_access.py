@@ -158,10 +158,12 @@ async def test_of_two_with_one_identity_the_first_is_told_at_whatever_node(rabbi
         await link.close()
 
 
-def test_nothing_listens_but_mqtt_and_the_way_between_the_nodes(rabbit: Rabbit) -> None:
-    """No AMQP, no management, no metrics; and nothing that another machine could reach."""
+def test_nothing_listens_but_mqtt_amqp_and_the_way_between_the_nodes(rabbit: Rabbit) -> None:
+    """MQTT, the sinks' AMQP, the way between the nodes; no management, no metrics; and nothing that
+    another machine could reach."""
     for node in rabbit.nodes:
-        assert listening(node.pid) == {("127.0.0.1", node.port), ("127.0.0.1", node.between)}
+        ports = node.port, node.amqp_port, node.between
+        assert listening(node.pid) == {("127.0.0.1", port) for port in ports}
 
 
 def listening(pid: int) -> set[tuple[str, int]]:
