@@ -76,6 +76,10 @@ def test_a_year_of_a_city(postgres: PostgresServer, report: Report) -> None:
         numbers = fill(db, YEARS, LOST)
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("VACUUM ANALYZE")
+        began = time.monotonic()
+        (missing,) = db.execute("SELECT sum(missing) FROM city.completeness").fetchone() or (None,)
+        report.add("completeness: a city's year", time.monotonic() - began, 60.0, "s", "limit")
+        assert missing == 1
     store: RecordStore = open_store(url, write=False)
     how = f"a year of {YEARS} gateways, {numbers / 1e9:.1f} thousand million numbers"
     with contextlib.closing(store):

@@ -196,12 +196,15 @@ async def test_a_broker_that_comes_back_is_listened_to_again(
 ) -> None:
     broker, store = mosquitto(), tmp_path / "store.db"
     with receiving(broker, store) as process:
+        async with gateway(broker) as sender:  # it listens: a SUBACK that is sent may not be read
+            await sender.publish(record(1))
+            await until(lambda: len(sender.receipted) == 1)
         before = broker.log.count("Sending SUBACK")
         broker.kill()
         broker.start()
         await until(lambda: broker.log.count("Sending SUBACK") > before)
         async with gateway(broker) as sender:
-            await sender.publish(record(1))
+            await sender.publish(record(2))
             await until(lambda: len(sender.receipted) == 1)
         process.send_signal(signal.SIGTERM)
         code, _, err = await end_of(process)
