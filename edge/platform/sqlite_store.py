@@ -15,7 +15,7 @@ from edge.core import ConfigError
 from edge.core.numbers import Range
 from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
 from edge.platform.days import DayCounts
-from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
+from edge.platform.keepquota import CONFLICT, COVERS, KeepQuota, QuotaCount
 from edge.platform.ledger import (
     LedgerEntry,
     enter_ranges,
@@ -57,6 +57,7 @@ from edge.platform.storetables import (
 from edge.platform.streamproof import StreamProof
 
 BUSY_S: Final = 10.0
+GAPS_LIMIT: Final = 12_000  # of a numbering; a merged record beyond stands for its own number alone
 KNOWN_LIMIT: Final = 50_000  # ids that are remembered; more are looked up again
 INSERT: Final = (
     f"INSERT INTO entry (numbering, seq, origin, {OWN}) VALUES (?, ?, ?{', ?' * 9})"
@@ -273,8 +274,11 @@ class SqliteStore:
             ranges = ranges_in(entry.payload, seq)
             if len(ranges) == 1:
                 stored.setdefault(numbering, []).extend(ranges)
-            else:  # at once: thousands of each record of a group are too many to keep
+            elif self._has_room(numbering):  # at once: thousands of each record are many to keep
                 enter_ranges(self._db, {numbering: ranges})
+            else:
+                stored.setdefault(numbering, []).append((seq, seq))
+                self._tallies.count(entry.key[0], COVERS)
             return "stored"
         payload, *wall = self._db.execute(BEFORE, (numbering, seq)).fetchone()
         if not same_content(payload, entry.payload):
@@ -289,6 +293,12 @@ class SqliteStore:
             self._db.execute(DATE, (new.start, new.end, new.tq, new.bounds, numbering, seq))
             self._db.execute("INSERT OR IGNORE INTO redated VALUES (?, ?)", (numbering, seq))
         return "repeat"
+
+    def _has_room(self, numbering: int) -> bool:
+        """Whether its ledger may get more gaps than it has."""
+        limited = f"SELECT 1 FROM ledger WHERE numbering = ? LIMIT {GAPS_LIMIT}"
+        (count,) = self._db.execute(f"SELECT count(*) FROM ({limited})", (numbering,)).fetchone()
+        return bool(count < GAPS_LIMIT)
 
     def _numbering(self, key: Key) -> int:
         of = key[:3]

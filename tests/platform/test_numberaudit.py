@@ -191,3 +191,18 @@ def test_what_needs_contents_does_not_go_with_it(
     done = kerbstone("audit", "--store", street, "--numbers", *word.split())
     assert done.code == 2
     assert word.split()[0] in done.err
+
+
+def test_short_records_that_stand_for_millions_of_numbers_fill_no_ledger(tmp_path: Path) -> None:
+    """Each of 200 bytes was thousands of its rows."""
+    path, step = tmp_path / "store.db", 2 * PARTS_LIMIT
+    store = open_store(path, write=True)
+    for n in range(1, 31):
+        covers = [[step * (n - 1) + 1, step * n - 3, 2], [step * n, step * n, 1]]
+        flood = record(step * n, body={"covered_s": 1.0, "covers": covers})
+        assert [done.verdict for done in store.commit([entry(flood)], [])] == ["stored"]
+    ((gw, kind, tally),) = store.tallies()
+    assert (gw, kind, tally.total) == (GW, "covers", 27)
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM ledger").fetchone()[0] < 16_000
