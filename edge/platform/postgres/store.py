@@ -35,6 +35,10 @@ GATEWAYS: Final = 'SELECT gw, joined_epoch FROM gateway ORDER BY gw COLLATE "C"'
 LEDGER_OF: Final = """
 SELECT l.id, l.epoch, l.stream FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
 WHERE g.gw = %s AND l.got <> '{}' ORDER BY l.epoch, l.stream COLLATE "C" """
+IN_CONFLICT: Final = """
+SELECT l.id, l.epoch, l.stream FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
+WHERE g.gw = %s AND EXISTS (SELECT FROM conflict AS c WHERE c.ledger = l.id)
+ORDER BY l.epoch, l.stream COLLATE "C" """
 LEDGER_ROW: Final = """
 SELECT l.id FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
 WHERE (g.gw, l.epoch, l.stream) = (%s, %s, %s)"""
@@ -107,7 +111,7 @@ class PostgresStore:
             yield from self._stored(first[:3], row[0], first[3], last)
 
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
-        for number, key in self._ledger_of(gw):
+        for number, key in self._ledger_of(gw, IN_CONFLICT):
             for row in self._read(CONFLICTS, (number,)):
                 yield record_of(row[1:], key, row[0])
 
@@ -210,9 +214,9 @@ class PostgresStore:
             connection.execute("LOCK TABLE record IN ACCESS SHARE MODE")
         return connection
 
-    def _ledger_of(self, gw: str) -> list[tuple[int, LedgerKey]]:
+    def _ledger_of(self, gw: str, query: LiteralString = LEDGER_OF) -> list[tuple[int, LedgerKey]]:
         with store_errors():
-            rows = self._db.execute(LEDGER_OF, (gw,)).fetchall()
+            rows = self._db.execute(query, (gw,)).fetchall()
         return [(number, (gw, epoch, stream)) for number, epoch, stream in rows]
 
     def _stored(
