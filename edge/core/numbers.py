@@ -84,12 +84,12 @@ class Numbers:
     def missing(self, first: int, last: int) -> Iterator[Range]:
         """The ranges between `first` and `last` that have not come."""
         place = max(0, bisect_right(self._starts, first) - 1)
-        for start, end in zip(self._starts[place:], self._ends[place:], strict=True):
-            if start > last:
+        for at in range(place, len(self._starts)):  # not a copy: of many ranges one is looked at
+            if self._starts[at] > last:
                 break
-            if start > first:
-                yield first, start - 1
-            first = max(first, end + 1)
+            if self._starts[at] > first:
+                yield first, self._starts[at] - 1
+            first = max(first, self._ends[at] + 1)
         if first <= last:
             yield first, last
 

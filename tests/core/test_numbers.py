@@ -1,6 +1,7 @@
 """Steps say a set of numbers, and only one list of them says it."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,3 +74,19 @@ def test_ranges_are_taken_away(taken: list[tuple[int, int]], base: list[int]) ->
     found = ranges_without(ranges, cuts)
     assert {n for a, b in found for n in range(a, b + 1)} == left
     assert count_in_ranges(found) == len(left)
+
+
+class Unsliced(list[int]):
+    """Nobody takes a part of it: of a hundred thousand ranges that is a copy each time."""
+
+    def __getitem__(self, at: Any) -> Any:
+        assert isinstance(at, int)
+        return super().__getitem__(at)
+
+
+def test_what_is_missing_of_many_ranges_is_found_without_copying_them() -> None:
+    numbers = Numbers()
+    numbers._starts = Unsliced(range(1, 200_000, 2))
+    numbers._ends = Unsliced(range(1, 200_000, 2))
+    found = [part for n in range(1, 199_999, 2) for part in numbers.missing(n, n + 1)]
+    assert found == [(n, n) for n in range(2, 200_000, 2)]

@@ -217,6 +217,22 @@ def test_a_database_says_what_is_to_be_done(postgres: PostgresServer) -> None:
         open_store("postgresql://city@/none?host=/nowhere", write=True)
 
 
+def test_a_server_that_is_too_old_is_refused_in_one_sentence(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.database()
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("DROP SCHEMA kerbstone CASCADE")
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", 140_013)
+    for write in (True, False):
+        with pytest.raises(ConfigError, match=r"^the server is PostgreSQL 14, .* 15 or newer: "):
+            open_store(url, write=write)
+    with psycopg.connect(url, autocommit=True) as db:
+        with pytest.raises(ConfigError, match="PostgreSQL 14"):
+            migrate(db)
+        assert applied(db) == 0, "nothing was made"
+
+
 def test_two_that_migrate_at_once_do_it_once(postgres: PostgresServer) -> None:
     url = postgres.database()
     with psycopg.connect(url, autocommit=True) as db:

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -11,10 +12,11 @@ import pytest
 
 from edge.platform.openstore import open_store
 from edge.platform.postgres.migrate import migrate
+from edge.platform.postgres.store import PostgresStore
 from edge.platform.prover import prove_gateway
 from tests.kit.fixtures import mortal_postgres
 from tests.kit.postgres import PostgresServer
-from tests.kit.records import E1, GW, entry
+from tests.kit.records import E1, GW, entry, record, sealed
 from tests.kit.scripted import ScriptedGateway, entries
 from tests.long import size
 from tests.platform.gateway_story import tell
@@ -120,3 +122,13 @@ def test_a_sinks_role_may_prove_and_a_readers_may_not(mortal_postgres: PostgresS
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         db.execute(forged)
+
+
+def test_proving_takes_no_lock_that_a_group_of_records_needs(postgres: PostgresServer) -> None:
+    """A second sink has locked rows of the ledger: neither waits for the other."""
+    url = postgres.database()
+    with closing(PostgresStore(url, write=True)) as store, psycopg.connect(url) as sink:
+        store.commit([entry(each) for each in sealed(record(1))], [])
+        sink.execute("SELECT FROM kerbstone.ledger ORDER BY id FOR UPDATE")
+        store._db.execute("SET lock_timeout = '1s'")
+        assert prove_gateway(store, GW) == 1

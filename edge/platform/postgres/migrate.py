@@ -10,6 +10,7 @@ from edge.core import ConfigError
 
 SCHEMA: Final = "kerbstone"
 LOCK: Final = 7_234_017_283_807_667_300  # two that migrate at once: the second waits
+OLDEST: Final = 15  # it is the first that joins multiranges: range_agg of what proofs have seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,10 @@ def migrations() -> list[Migration]:
 def migrate(connection: psycopg.Connection) -> list[Migration]:
     """Apply those that are missing, each in a transaction of its own. Says which it applied.
 
-    Raises ConfigError when a newer program has been here, psycopg.Error for what the server says.
+    Raises ConfigError for a server that is too old, and when a newer program has been here;
+    psycopg.Error for what the server says.
     """
+    _check_server(connection)
     done: list[Migration] = []
     for each in migrations():
         with connection.transaction():
@@ -72,7 +75,9 @@ def applied(connection: psycopg.Connection) -> int:
 
 
 def check_version(connection: psycopg.Connection) -> None:
-    """Raises ConfigError when the tables are not those of this program."""
+    """Raises ConfigError for a server that is too old, and when the tables are not those of this
+    program."""
+    _check_server(connection)
     there, wanted = applied(connection), migrations()[-1].number
     if there == wanted:
         return
@@ -87,6 +92,15 @@ def check_version(connection: psycopg.Connection) -> None:
         f"the database has version {there}, this program knows {wanted}: a newer program has "
         "changed it; install that version here, too"
     )
+
+
+def _check_server(connection: psycopg.Connection) -> None:
+    version = connection.info.server_version // 10_000
+    if version < OLDEST:
+        raise ConfigError(
+            f"the server is PostgreSQL {version}, and Kerbstone needs {OLDEST} or newer: move the "
+            "database to a newer server (`pg_upgradecluster` of Debian)"
+        )
 
 
 def _text(*names: str) -> LiteralString:

@@ -1,8 +1,9 @@
 -- What manifests have proved, so that an audit need not read their records again. `facts` is what
 -- the audit would make of them (edge/platform/streamproof.py), in chapters of some 32 kB.
+-- No references: they would lock rows of the ledger against sinks, in another order than theirs.
 
 CREATE TABLE proof (
-    ledger integer NOT NULL REFERENCES ledger,
+    ledger integer NOT NULL,
     chapter integer NOT NULL,
     numbers int8multirange NOT NULL,
     seen int8multirange NOT NULL,
@@ -16,7 +17,7 @@ COMMENT ON COLUMN proof.seen IS 'Manifests that were looked at, whatever came of
 COMMENT ON COLUMN proof.waiting IS 'Some of them wait for records, or for the times of these.';
 
 CREATE TABLE proof_day (
-    ledger integer NOT NULL REFERENCES ledger,
+    ledger integer NOT NULL,
     day text NOT NULL,
     records bigint NOT NULL,
     numbers bigint NOT NULL,
