@@ -62,6 +62,7 @@ NO_FORMATS: Final[Mapping[str, str]] = {
     "edge.identity.claim:EXPIRES_FORMAT": "how a day is written; claims are of the enrolment",
     "edge.platform.storetables:FORMER_VERSION": "the one that is read beside `city: version`",
     "edge.platform.postgres.migrate:SCHEMA": "a name in the database",
+    "edge.platform.postgres.dayexport:SCHEMA": "a name in the database",
     "edge.outbox.walframes:WAL_FORMAT": "SQLite's",
     "edge.outbox.walframes:WAL_MAGIC": "SQLite's",
 }

@@ -100,10 +100,10 @@ def test_a_pack_has_each_bit_of_each_row_and_copy_takes_it_back(postgres: Postgr
         for day in (25, 26, 27):
             db.execute("SELECT open_day(%s)", (date(2026, 11, day),))
         with db.cursor().copy(f"COPY record ({COLUMNS}) FROM STDIN (FORMAT BINARY)".encode()) as to:
-            to.write(recordpack.HEAD)
+            to.write(recordpack.COPY_BEGIN)
             for packed, size, *_ in packs:
                 to.write(recordpack._codec().decompress(packed, size, asbytes=True))
-            to.write(recordpack.END)
+            to.write(recordpack.COPY_END)
         assert db.execute(query).fetchall() == rows
     with pytest.raises(PackError):
         list(unpack(packs[0][0][:-9], packs[0][1]))

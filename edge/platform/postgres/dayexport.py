@@ -6,7 +6,6 @@ Each column that has a comment carries it, and its unit, as metadata; so does th
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edge.core import ConfigError
+from edge.durable.atomicwrite import replacing
 from edge.platform.postgres.archive import span
 
 FETCHED: Final = 10_000  # rows that are held at once, but for those of the group
@@ -87,7 +87,7 @@ def export_day(
     )
     query = f"SELECT {wanted} FROM {SCHEMA}.{view} WHERE {condition}".encode()
     rows = groups = 0
-    with _whole_file(to) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+    with replacing(to) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
         for group in _groups(db, query, {**span(day), "day": day}):
             arrays = [
                 pa.array(values, field.type)
@@ -127,13 +127,3 @@ def _schema(columns: list[tuple[Any, ...]], view: str, day: date) -> Any:
 
 def _sql_type(kind: str) -> str:
     return kind if kind in TYPES else "text"
-
-
-@contextmanager
-def _whole_file(to: Path) -> Iterator[Path]:
-    part = to.with_name(f"{to.name}.part")
-    try:
-        yield part
-        part.replace(to)
-    finally:
-        part.unlink(missing_ok=True)

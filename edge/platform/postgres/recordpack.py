@@ -16,8 +16,8 @@ from edge.platform.recordstore import RecordStoreError
 
 LEVEL: Final = 6  # 3 takes 10 % more room, 9 takes 3 % less and twice the time (decision 70)
 PACK_SPAN: Final[LiteralString] = "100000"  # numbers from the first of a pack to its last, at most
-HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, nothing added
-END: Final = b"\xff\xff"
+COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, nothing added
+COPY_END: Final = b"\xff\xff"
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _COUNT, _LENGTH = Struct(">h"), Struct(">i")
@@ -37,8 +37,8 @@ class _Codec(Protocol):
 def rows_of_copy(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
     """Of `COPY ... TO STDOUT (FORMAT BINARY)`, which sends a block for each row."""
     for block in blocks:
-        row = bytes(block).removeprefix(HEAD)
-        if row and row != END:
+        row = bytes(block).removeprefix(COPY_BEGIN)
+        if row and row != COPY_END:
             yield row
 
 
