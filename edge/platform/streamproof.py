@@ -82,7 +82,8 @@ class StreamProof(Struct, omit_defaults=True):
 
     Of manifests only: those that others of them have `sealed`; the `moments` by which records were
     dated anew, as `Moment.packed`; how many are `sealing` anything, and `signed`; those that are
-    left to the audit (`aside`) or `waiting`.
+    left to the audit (`aside`) or `waiting`. `vain` is how many records were read for manifests
+    that did not hold.
     """
 
     numbers: list[Range] = []
@@ -100,6 +101,7 @@ class StreamProof(Struct, omit_defaults=True):
     signed: int = 0
     aside: list[Range] = []
     waiting: list[WaitingManifest] = []
+    vain: int = 0
 
     @property
     def seen(self) -> list[Range]:
@@ -184,6 +186,7 @@ def merge_proofs(proof: StreamProof, more: StreamProof, epoch: int) -> StreamPro
         moments=proof.moments + [each for each in more.moments if each not in proof.moments],
         sealing=proof.sealing + more.sealing, signed=proof.signed + more.signed,
         aside=union(proof.aside, more.aside), waiting=proof.waiting + more.waiting,
+        vain=proof.vain + more.vain,
     )  # fmt: skip
     for source, stretches in more.stretches.items():
         timeline = Timeline()
