@@ -155,6 +155,8 @@ class _Turn:
             seal = seal_of(entry.key, sent)
             if seal.count > SEALED_LIMIT:
                 raise OddRecordError("it seals more than a gateway does")
+            if not seal.count and "former" not in sent:
+                raise OddRecordError("it seals nothing, and another one may say the same")
             ranges = list(seal.ranges)
             known = self._sealed_before(seal)
             if without(ranges, without(ranges, known)):
@@ -210,7 +212,7 @@ class _Turn:
             self._in_vain(place, self._read - before)
             raise
         own = ProofMaker(self._gw, entry.key[1], "manifest")
-        own.take(entry, sent, 1)
+        own.take(entry, sent, stands_for(sent))
         said = own.proof()
         said.moments = [each.packed() for each in seal.clock_redelivered]
         said.sealing, said.signed = int(seal.count > 0), int("sig" in sent)

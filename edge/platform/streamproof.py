@@ -176,6 +176,8 @@ def merge_proofs(proof: StreamProof, more: StreamProof, epoch: int) -> StreamPro
     """Both together. Raises OddRecordError where they do not fit."""
     if proof.numbers and more.numbers and proof.boot != more.boot:
         raise OddRecordError("another boot in one epoch")
+    if proof.numbers and more.numbers and _branch(proof) != _branch(more):
+        raise OddRecordError("another site in one epoch")
     if _overlap(union(proof.numbers, proof.covered), union(more.numbers, more.covered)):
         raise OddRecordError("a number twice")
     head = proof if proof.numbers else more
@@ -300,6 +302,10 @@ def without(ranges: Iterable[Range], taken: Iterable[Range]) -> list[Range]:
     for first, last in ranges:
         left += there.missing(first, last)
     return left
+
+
+def _branch(proof: StreamProof) -> str:
+    return proof.topic.partition("/up/")[0]
 
 
 def _overlap(one: list[Range], other: list[Range]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Record, Stream
+from edge.core import Record
 from edge.platform import prover, walltimecheck
 from edge.platform.openstore import open_store
 from edge.platform.prover import prove_gateway, prove_some
@@ -15,8 +15,8 @@ from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStore
 from edge.platform.sqliteproofs import SqliteProofDesk
 from edge.platform.storedproofs import pack_proof
-from tests.kit.records import GW, entry, record, sealed
-from tests.platform.test_prover import by_contents, by_proofs, said
+from tests.kit.records import GW, entry, record
+from tests.platform.test_prover import by_contents, by_proofs, manifest, said
 
 
 @pytest.fixture
@@ -41,13 +41,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(SqliteProofDesk, "records", counted)
     return numbers
-
-
-def manifest(seq: int, *records: Record, **changed: Any) -> Record:
-    made = sealed(*records)[-1]
-    at = made.from_ns // 1_000_000_000
-    body = {**made.body, **changed}
-    return record(seq, stream=Stream.MANIFEST, source=made.source, at=(at, at), body=body)
 
 
 def put(store: RecordStore, *records: Record) -> None:
