@@ -262,12 +262,13 @@ def _sealed(
     store: RecordStore, gw: str, seal: Seal, wall_times: WallTimeCheck
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     wanted = set(seal.numbers)
-    for entry in store.record_range((gw, seal.epoch, seal.stream, seal.first), seal.last):
-        if entry.key[3] in wanted:
-            sent = _map(entry)
-            if sent:
-                wall_times.look(entry, sent)
-            yield entry.key[3], sent
+    for first, last in seal.spans:
+        for entry in store.record_range((gw, seal.epoch, seal.stream, first), last):
+            if entry.key[3] in wanted:
+                sent = _map(entry)
+                if sent:
+                    wall_times.look(entry, sent)
+                yield entry.key[3], sent
 
 
 def _came(received: str) -> datetime | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
-from edge.core.numbers import Range
+from edge.core.numbers import Numbers, Range, count_in_ranges
 from edge.platform.auditreport import AuditFinding
 from edge.platform.days import DayCounts
 from edge.platform.receivedrecord import ReceivedRecord, load_payload
@@ -23,6 +23,7 @@ from edge.platform.streamproof import (
     WaitingManifest,
     merge_proofs,
     moments_of,
+    numbers_of,
     union,
     without,
 )
@@ -30,8 +31,13 @@ from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
 
 CHAPTER_BYTES: Final = 32 << 10  # a chapter is written anew with each manifest
 MANIFESTS_A_TURN: Final = 100
+READ_A_TURN: Final = 20_000  # records, and those of one manifest more
+SEALED_LIMIT: Final = 10_000  # numbers of a manifest; a gateway seals 2,000 at most
 WAITING_LIMIT: Final = 500  # of one epoch; the oldest are left to the audit
+WAITING_RANGES: Final = 20_000  # of these together
 TRIES: Final = 8  # with times that a later manifest may explain
+READ_IN_VAIN: Final = 10  # times, each record of an epoch and stream on average
+MOMENTS_LIMIT: Final = 200  # of one epoch, by which records were dated anew: each is tried
 
 Place = tuple[int, str]
 """Epoch and stream."""
@@ -72,24 +78,33 @@ def prove_gateway(store: ProvingStore, gw: str) -> int:
 
     Where what was proved before is damaged, nothing is: the audit reads all of this gateway.
     """
-    held = 0
-    while True:
-        try:
-            with store.proving(gw) as desk:
-                if desk is None:
-                    return held
-                turn = _Turn(desk, gw)
-                turn.run()
-        except DamagedProofError:
-            return held
-        held += turn.held
-        if not turn.more:
-            return held
+    held, more = 0, True
+    while more:
+        count, more = prove_some(store, gw)
+        held += count
+    return held
+
+
+def prove_some(store: ProvingStore, gw: str) -> tuple[int, bool]:
+    """The same for one transaction, which is short whatever this gateway has sent: and whether
+    there are more."""
+    try:
+        with store.proving(gw) as desk:
+            if desk is None:
+                return 0, False
+            turn = _Turn(desk, gw)
+            turn.run()
+    except DamagedProofError:
+        return 0, False
+    return turn.held, turn.more
 
 
 class _Turn:
     def __init__(self, desk: ProofDesk, gw: str) -> None:
         self.held, self.more = 0, False
+        self._read = 0
+        self._present: dict[Place, Numbers] = {}
+        self._moments: dict[int, RedatedMoments] = {}
         self._desk, self._gw = desk, gw
         self._chapters: dict[Place, list[StreamProof]] = {}
         self._changed: set[tuple[Place, int]] = set()
@@ -100,9 +115,11 @@ class _Turn:
     def run(self) -> None:
         left = MANIFESTS_A_TURN
         for epoch, ranges in self._desk.pending():
+            if self.more:
+                break
             self._retry(epoch)
             for entry in self._manifests(epoch, ranges):
-                if not left:
+                if not left or self._read >= READ_A_TURN:
                     self.more = True
                     break
                 left -= 1
@@ -122,7 +139,7 @@ class _Turn:
         waiting = self._first(epoch).waiting
         self._first(epoch).waiting = []
         for each in waiting:
-            if without(each.numbers, self._desk.present(each.epoch, each.stream)):
+            if self._read >= READ_A_TURN or self._absent(each):
                 self._first(epoch).waiting.append(each)
                 continue
             for entry in self._desk.records(epoch, "manifest", each.seq, each.seq):
@@ -136,45 +153,66 @@ class _Turn:
         try:
             sent = _whole(entry)
             seal = seal_of(entry.key, sent)
+            if seal.count > SEALED_LIMIT:
+                raise OddRecordError("it seals more than a gateway does")
+            if not seal.count and "former" not in sent:
+                raise OddRecordError("it seals nothing, and another one may say the same")
             ranges = list(seal.ranges)
             known = self._sealed_before(seal)
             if without(ranges, without(ranges, known)):
                 raise OddRecordError("some of it is sealed already")
-            if without(ranges, self._desk.present(seal.epoch, seal.stream)):
-                self._wait(first, WaitingManifest(seq, seal.epoch, seal.stream, ranges, tries))
-                return
-            if not self._prove(entry, sent, seal):
+            waiting = WaitingManifest(seq, seal.epoch, seal.stream, ranges, tries)
+            if self._absent(waiting):
+                self._wait(first, waiting)
+            elif not self._prove(entry, sent, seal):
                 if tries >= TRIES:
                     raise OddRecordError("its times stay wrong")
-                self._wait(first, WaitingManifest(seq, seal.epoch, seal.stream, ranges, tries + 1))
+                waiting.tries += 1
+                self._wait(first, waiting)
         except (OddRecordError, ValueError):
             first.aside = union(first.aside, [(seq, seq)])
 
     def _wait(self, proof: StreamProof, waiting: WaitingManifest) -> None:
         proof.waiting.append(waiting)
-        while len(proof.waiting) > WAITING_LIMIT:
-            gone = proof.waiting.pop(0).seq
-            proof.aside = union(proof.aside, [(gone, gone)])
+        parts = sum(len(each.numbers) for each in proof.waiting)
+        while len(proof.waiting) > WAITING_LIMIT or parts > WAITING_RANGES:
+            gone = proof.waiting.pop(0)
+            parts -= len(gone.numbers)
+            proof.aside = union(proof.aside, [(gone.seq, gone.seq)])
+
+    def _absent(self, waiting: WaitingManifest) -> bool:
+        """Whether some of what it seals is not here."""
+        place = waiting.epoch, waiting.stream
+        if (there := self._present.get(place)) is None:
+            there = self._present[place] = numbers_of(self._desk.present(*place))
+        return any(any(there.missing(*each)) for each in waiting.numbers)
 
     def _prove(self, entry: ReceivedRecord, sent: Mapping[str, object], seal: Seal) -> bool:
         """False where only times are wrong. Raises OddRecordError."""
-        moments = RedatedMoments()
-        for proof in self._of((seal.epoch, "manifest")):
-            moments.add(seal.epoch, moments_of(proof))
+        moments = self._moments_of(seal.epoch)
         if entry.key[1] == seal.epoch:
             moments.add(seal.epoch, seal.clock_redelivered)
+        place = seal.epoch, seal.stream
+        if seal.count:
+            self._may_read(place)
+        before = self._read
         redated = self._desk.redated(seal.epoch, seal.stream, seal.first, seal.last)
         walls = WallTimeCheck(seal, moments)
         sealed = (
             None if seal.stream == "manifest" else ProofMaker(self._gw, seal.epoch, seal.stream)
         )
-        result = prove_seal(seal, self._sealed(seal, walls, sealed))
-        if not result.proved:
-            raise OddRecordError("not all is here, or it is not what was sealed")
-        if walls.wrong:
-            return False
+        try:
+            result = prove_seal(seal, self._sealed(seal, walls, sealed))
+            if walls.wrong:
+                self._in_vain(place, self._read - before)
+                return False
+            if not result.proved:
+                raise OddRecordError("not all is here, or it is not what was sealed")
+        except OddRecordError:
+            self._in_vain(place, self._read - before)
+            raise
         own = ProofMaker(self._gw, entry.key[1], "manifest")
-        own.take(entry, sent, 1)
+        own.take(entry, sent, stands_for(sent))
         said = own.proof()
         said.moments = [each.packed() for each in seal.clock_redelivered]
         said.sealing, said.signed = int(seal.count > 0), int("sig" in sent)
@@ -195,16 +233,39 @@ class _Turn:
     def _sealed(
         self, seal: Seal, walls: WallTimeCheck, maker: ProofMaker | None
     ) -> Iterator[tuple[int, Mapping[str, object]]]:
+        """Until there is one with a wrong time."""
         wanted = set(seal.numbers)
-        if not wanted:
-            return
-        for entry in self._desk.records(seal.epoch, seal.stream, seal.first, seal.last):
-            if entry.key[3] in wanted:
+        for first, last in seal.spans:
+            for entry in self._desk.records(seal.epoch, seal.stream, first, last):
+                self._read += 1
+                if entry.key[3] not in wanted:
+                    continue
                 sent = _whole(entry, load_passed)
                 walls.look(entry, sent)
+                if walls.wrong:
+                    return
                 if maker is not None:
                     maker.take(entry, sent, stands_for(sent))
                 yield entry.key[3], sent
+
+    def _moments_of(self, epoch: int) -> RedatedMoments:
+        """By which its records were dated anew, as manifests say that hold, or are looked at."""
+        if (found := self._moments.get(epoch)) is None:
+            found = self._moments[epoch] = RedatedMoments(MOMENTS_LIMIT)
+            for proof in self._of((epoch, "manifest")):
+                found.add(epoch, moments_of(proof))
+        return found
+
+    def _may_read(self, place: Place) -> None:
+        """Raises OddRecordError where records were read in vain too often: a manifest of some
+        bytes may name thousands of them, and thousands of manifests the same ones."""
+        if self._of(place)[0].vain > READ_IN_VAIN * count_in_ranges(self._present[place].ranges()):
+            raise OddRecordError("too many manifests of these records do not hold")
+
+    def _in_vain(self, place: Place, records: int) -> None:
+        if records:
+            self._of(place)[0].vain += records
+            self._changed.add((place, 0))
 
     def _fold(self, parts: Sequence[tuple[Place, StreamProof, dict[str, DayCounts]]]) -> None:
         """All of them, or none. Raises OddRecordError."""

@@ -14,7 +14,7 @@ from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.intakerate import IntakeLimit, IntakeRate
 from edge.platform.keepquota import EXCESS, RATE, KeepQuota
 from edge.platform.ledger import merge_numbers
-from edge.platform.prover import prove_gateway
+from edge.platform.prover import prove_some
 from edge.platform.receivedrecord import (
     REFUSED_PAYLOAD_KEPT,
     ReceivedRecord,
@@ -156,7 +156,10 @@ class RecordIngest:
         for _ in range(min(gateways, len(self._sealed))):
             gw, _ = self._sealed.popitem(last=False)
             try:
-                self.counts.proved += prove_gateway(self._store, gw)
+                held, more = prove_some(self._store, gw)
+                self.counts.proved += held
+                if more:  # after the others
+                    self._sealed[gw] = None
             except RecordStoreError as error:
                 self._report_limited("not proved", gw, f"{gw}: {error}")
 

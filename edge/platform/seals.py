@@ -21,6 +21,8 @@ from edge.wire.down import MAX_SEQ
 from edge.wire.records import HEADER_KEYS
 from edge.wire.topics import STREAMS
 
+SPAN: Final = 500  # numbers that are read at once
+SPAN_GAP: Final = 50  # numbers between two that are rather read than asked for apart
 # what a map that is none of ours makes `chain_map` raise
 UNREADABLE: Final = (KeyError, TypeError, ValueError, OverflowError)
 
@@ -51,6 +53,21 @@ class Seal:
                 yield first, last
             else:
                 yield from ((number, number) for number in range(first, last + 1, step))
+
+    @property
+    def spans(self) -> Iterator[Range]:
+        """What to read of a store for its numbers: not all that lies between the first and the
+        last of them, which may be a year."""
+        start = end = 0
+        for number in self.numbers:
+            if not start:
+                start = number
+            elif number - end > SPAN_GAP or number - start >= SPAN:
+                yield start, end
+                start = number
+            end = number
+        if start:
+            yield start, end
 
     @property
     def text(self) -> str:

@@ -82,7 +82,8 @@ class StreamProof(Struct, omit_defaults=True):
 
     Of manifests only: those that others of them have `sealed`; the `moments` by which records were
     dated anew, as `Moment.packed`; how many are `sealing` anything, and `signed`; those that are
-    left to the audit (`aside`) or `waiting`.
+    left to the audit (`aside`) or `waiting`. `vain` is how many records were read for manifests
+    that did not hold.
     """
 
     numbers: list[Range] = []
@@ -100,6 +101,7 @@ class StreamProof(Struct, omit_defaults=True):
     signed: int = 0
     aside: list[Range] = []
     waiting: list[WaitingManifest] = []
+    vain: int = 0
 
     @property
     def seen(self) -> list[Range]:
@@ -174,6 +176,8 @@ def merge_proofs(proof: StreamProof, more: StreamProof, epoch: int) -> StreamPro
     """Both together. Raises OddRecordError where they do not fit."""
     if proof.numbers and more.numbers and proof.boot != more.boot:
         raise OddRecordError("another boot in one epoch")
+    if proof.numbers and more.numbers and _branch(proof) != _branch(more):
+        raise OddRecordError("another site in one epoch")
     if _overlap(union(proof.numbers, proof.covered), union(more.numbers, more.covered)):
         raise OddRecordError("a number twice")
     head = proof if proof.numbers else more
@@ -184,6 +188,7 @@ def merge_proofs(proof: StreamProof, more: StreamProof, epoch: int) -> StreamPro
         moments=proof.moments + [each for each in more.moments if each not in proof.moments],
         sealing=proof.sealing + more.sealing, signed=proof.signed + more.signed,
         aside=union(proof.aside, more.aside), waiting=proof.waiting + more.waiting,
+        vain=proof.vain + more.vain,
     )  # fmt: skip
     for source, stretches in more.stretches.items():
         timeline = Timeline()
@@ -297,6 +302,10 @@ def without(ranges: Iterable[Range], taken: Iterable[Range]) -> list[Range]:
     for first, last in ranges:
         left += there.missing(first, last)
     return left
+
+
+def _branch(proof: StreamProof) -> str:
+    return proof.topic.partition("/up/")[0]
 
 
 def _overlap(one: list[Range], other: list[Range]) -> bool:

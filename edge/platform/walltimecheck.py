@@ -31,19 +31,20 @@ class RedatedMoments:
     had this number on the old card.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        """`most` are believed; None: as many as an audit does."""
+        self._most = CORRECTIONS if most is None else most
         self._boots: dict[int, list[tuple[int, Moment]]] = {}
-        self._count = 0
+        self._known: set[tuple[int, Moment]] = set()
         self._lines: dict[int, int] = {}  # of each epoch
         self._used: dict[int, set[int]] = {}  # in which lines a boot has this number
 
     def add(self, by: int, moments: Iterable[Moment]) -> None:
         """As a manifest of the epoch `by` says."""
         for moment in moments:
-            known = self._boots.setdefault(moment.boot, [])
-            if self._count < CORRECTIONS and (by, moment) not in known:
-                known.append((by, moment))
-                self._count += 1
+            if len(self._known) < self._most and (by, moment) not in self._known:
+                self._known.add((by, moment))
+                self._boots.setdefault(moment.boot, []).append((by, moment))
 
     def judge(self, order: EpochOrder, boots: Mapping[int, int]) -> None:
         """When all is added: which epochs followed each other, and the boot of each."""
@@ -71,10 +72,11 @@ class WallTimeCheck:
 
     def look(self, entry: ReceivedRecord, sent: Mapping[str, Any]) -> None:
         """At what the store says, and at what the payload says."""
-        walls = _walls(entry, sent)
-        possible = (*self.seal.clock, *self.corrections.of(entry.key[1], entry.boot))
-        for wall in walls:
-            if not any(_matches(wall, entry, moment) for moment in possible):
+        for wall in _walls(entry, sent):
+            if not (
+                _is_dated(wall, entry, self.seal.clock)
+                or _is_dated(wall, entry, self.corrections.of(entry.key[1], entry.boot))
+            ):
                 self.wrong += 1
                 text = f"{record_name(*entry.key)}: {wall.start} ({wall.tq}) in the store"
                 self.first = self.first or f"{text}, {_map_text(self.seal.clock, entry)}"
@@ -90,7 +92,12 @@ class WallTimeCheck:
 
 def is_dated_by(entry: ReceivedRecord, moments: Iterable[Moment]) -> bool:
     """Whether the store has wall times that one of these moments gives."""
-    return any(_matches(entry.wall, entry, moment) for moment in moments)
+    return _is_dated(entry.wall, entry, moments)
+
+
+def _is_dated(wall: WallTimes, entry: ReceivedRecord, moments: Iterable[Moment]) -> bool:
+    """Whether one of these moments gives the record these times."""
+    return any(_matches(wall, entry, moment) for moment in moments)
 
 
 def _walls(entry: ReceivedRecord, sent: Mapping[str, Any]) -> set[WallTimes]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core import Record
+from edge.core import Record, Stream
 from edge.platform import prover
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.openstore import open_store
@@ -20,6 +21,7 @@ from edge.platform.prover import prove_gateway
 from edge.platform.receivedrecord import ReceivedRecord, WallTimes
 from edge.platform.recordstore import RecordStore
 from edge.platform.storedproofs import pack_proof
+from edge.wire import CHAIN_START
 from tests.kit.records import E1, GW, entry, record, sealed
 from tests.kit.scripted import ScriptedGateway, entries
 from tests.long import examples
@@ -171,6 +173,40 @@ def test_what_is_wrong_is_found_whenever_it_comes(seed: int, which: str) -> None
         assert quick.findings
         assert said(quick) == said(by_contents(store))
         store.close()
+
+
+def manifest(seq: int, *records: Record, **changed: Any) -> Record:
+    made = sealed(*records)[-1]
+    at = made.from_ns // 1_000_000_000
+    body = {**made.body, **changed}
+    return record(seq, stream=Stream.MANIFEST, source=made.source, at=(at, at), body=body)
+
+
+NOTHING: dict[str, Any] = {
+    "seqs": [], "first": 1, "last": 0, "count": 0, "sha256": CHAIN_START.hex(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("second", "kinds"),
+    [
+        ([manifest(n, record(1), **NOTHING) for n in (2, 3)], ["replay"]),
+        ([manifest(5, record(2), covers=[[2, 5, 1]]), record(2)], []),
+        ([replace(entry(each), topic=entry(each).topic.replace("/stadt/", "/dorf/"))
+          for each in (record(2), manifest(2, record(2)))], ["site"]),
+    ],
+    ids=["nothing sealed twice", "a manifest that covers", "another site"],
+)  # fmt: skip
+def test_what_no_gateway_seals_is_told_as_by_contents(
+    tmp_path: Path, second: list[Record | ReceivedRecord], kinds: list[str]
+) -> None:
+    with closing(open_store(tmp_path / "store.db", write=True)) as store:
+        for group in ([record(1), manifest(1, record(1))], second):
+            store.commit([entry(e) if isinstance(e, Record) else e for e in group], [])
+            prove_gateway(store, GW)
+        quick, _ = by_proofs(store)
+        assert said(quick) == said(by_contents(store))
+        assert [each.kind for _, each in quick.findings] == kinds
 
 
 def test_what_is_changed_in_the_store_afterwards_is_found_by_its_contents(tmp_path: Path) -> None:
