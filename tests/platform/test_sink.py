@@ -190,6 +190,9 @@ def test_tables_are_made_by_a_command_of_their_own(postgres: PostgresServer) -> 
     assert (done.returncode, done.stdout) == (0, "the tables are those of this version\n")
     done = sink("--database", "nonsense", "--migrate")
     assert done.returncode == 2
+    done = sink("--database", "postgresql://bad host/x", "--migrate")
+    assert done.returncode == 2
+    assert "no address of a database" in done.stderr
 
 
 def test_each_stream_is_bound_with_and_without_a_source() -> None:
