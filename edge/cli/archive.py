@@ -181,7 +181,8 @@ class _Run:
             echo(f"{done.day}: and those of {more} more gateways")
         echo(
             "  `kerbstone audit --store URL --gateway GW` says why, and `--ask` asks for what is "
-            f"missing; --even-unproved {done.day} removes them all the same"
+            f"missing; where it says complete, a sink proves them when it is started again; "
+            f"--even-unproved {done.day} removes them all the same"
         )
 
     def verdict(self) -> int:

@@ -87,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
             store, report=ours.report, prefix=args.prefix, sites=sites,
             keep_notices=store.keep_notices, rate=ours.intake_rate(),
         )  # fmt: skip
+        try:  # what sinks left that were killed: a gateway that is gone sends no next manifest
+            ingest.prove_later(store.unproved())
+        except RecordStoreError as error:
+            return ours.fail(str(error), 3)
         sink = Sink(ingest, sources, clock=clock, prefix=args.prefix, random=Random())
         ours.counts = ingest.counts
 
