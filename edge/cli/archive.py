@@ -38,8 +38,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add("--database", required=True, metavar="URL", help="as for `sink`")
     add("--before", type=utc_day, metavar="DAY", help="pack days before this one (2026-11-26)")
-    add("--older-than", type=int, metavar="DAYS", help="pack days that ended so many days ago")
-    add("--keep", type=int, metavar="DAYS",
+    add("--older-than", type=_days, metavar="DAYS", help="pack days that ended so many days ago")
+    add("--keep", type=_days, metavar="DAYS",
         help="remove packed days that ended so many days ago, and are proved")  # fmt: skip
     add("--even-unproved", type=utc_day, metavar="DAY",
         help="with --keep: remove this day and older ones though nothing proves them")  # fmt: skip
@@ -54,6 +54,12 @@ def utc_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is no date; write it as 2026-11-26") from None
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r:.20} is no number of days, such as 30")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -175,7 +181,8 @@ class _Run:
             echo(f"{done.day}: and those of {more} more gateways")
         echo(
             "  `kerbstone audit --store URL --gateway GW` says why, and `--ask` asks for what is "
-            f"missing; --even-unproved {done.day} removes them all the same"
+            f"missing; where it says complete, a sink proves them when it is started again; "
+            f"--even-unproved {done.day} removes them all the same"
         )
 
     def verdict(self) -> int:

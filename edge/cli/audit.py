@@ -145,6 +145,7 @@ class _Printer:
     def __init__(self, args: argparse.Namespace) -> None:
         self._json, self._day, self._numbers = args.json, args.day, args.numbers
         self._findings = self._records = self._unsealed = self.gateways = 0
+        self._of_day = False  # whether there is anything of the day that was asked for
 
     def progress(self, records: int) -> None:
         progress(f"{records} records")
@@ -158,6 +159,7 @@ class _Printer:
             self._of_numbers(audit)
         for date, day in () if self._numbers else sorted(audit.days.days.items()):
             if self._shown(date):
+                self._of_day |= date == self._day
                 self._findings += day.findings
                 self._put(_fields(audit.gw, date, day), _line(audit.gw, date, day))
         for note in audit.notes:
@@ -203,6 +205,8 @@ class _Printer:
 
     def verdict(self) -> int:
         """The last line; the exit code."""
+        if self._day is not None and not self._of_day:
+            self.note(f"nothing in the store is of {self._day}")
         state = "complete" if not self._findings else f"{self._findings} findings"
         if self._unsealed and not self._findings:
             state += f" except for {self._unsealed} numbers that no manifest seals yet"

@@ -47,12 +47,16 @@ def run(args: argparse.Namespace) -> int:
         return _fail(str(error), 2)
     except RecordStoreError as error:
         return _fail(str(error), 3)
+    except FileNotFoundError:
+        return _fail(f"{args.to}: the folder {args.to.parent} does not exist; make it", 3)
     except OSError as error:
         return _fail(f"{args.to}: {error.strerror or error}", 3)
     finally:
         progress("")
+    if not done.rows:
+        return _fail(f"{args.to}: {args.view} has nothing of {args.day}: 0 rows were written", 1)
     echo(f"{args.to}: {done.rows} rows of {args.view}, {done.size / MEGABYTE:.1f} MB")
-    return 0 if done.rows else 1
+    return 0
 
 
 def _fail(text: str, code: int) -> int:

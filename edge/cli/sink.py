@@ -87,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
             store, report=ours.report, prefix=args.prefix, sites=sites,
             keep_notices=store.keep_notices, rate=ours.intake_rate(),
         )  # fmt: skip
+        try:  # what sinks left that were killed: a gateway that is gone sends no next manifest
+            ingest.prove_later(store.unproved())
+        except RecordStoreError as error:
+            return ours.fail(str(error), 3)
         sink = Sink(ingest, sources, clock=clock, prefix=args.prefix, random=Random())
         ours.counts = ingest.counts
 
@@ -105,12 +109,19 @@ def _migrate(url: str) -> int:
 
     from edge.platform.postgres.connection import connect
     from edge.platform.postgres.migrate import migrate
+    from edge.platform.postgres.opendatabase import server_words
 
     try:
         with connect(url) as connection:
             done = migrate(connection)
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is None:  # no server has said it
+            raise ConfigError(f"this is no address of a database: {error}") from error
+        why = f"{server_words(error)}: --migrate is for the owner of the database"
+        echo(f"kerbstone sink: database: {why}", err=True)
+        return 3
     except psycopg.Error as error:
-        echo(f"kerbstone sink: {' '.join(str(error).split())}", err=True)
+        echo(f"kerbstone sink: database: {server_words(error)}", err=True)
         return 3
     for each in done:
         echo(f"{each.number:04} {each.name}")

@@ -78,11 +78,13 @@ def summary_lines(found: Mapping[str, Any], *, platform: bool) -> list[str]:
     ]
     if platform:
         lines.append(f"receipt after {_shown(found['receipt_s'])}")
+    cpu_us = found["cpu_us_per_record"]
+    each = "" if cpu_us is None else f" ({cpu_us} us a record)"
     lines += [
         f"bytes         {found['bytes_out']} out, {found['bytes_in']} in, "
         f"{found['retained']} retained messages",
         f"speed         {found['records_per_s']} records/s over {found['seconds']} s; this process "
-        f"used {found['cpu_s']} s of CPU ({found['cpu_us_per_record']} us a record), "
+        f"used {found['cpu_s']} s of CPU{each}, "
         f"{found['rss_bytes'] >> 20} MiB",
     ]
     if found["subscriptions_refused"]:

@@ -6,6 +6,7 @@ What a broker, a gateway or another sender puts there is hostile until `decode` 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 from edge.core import TOPIC_PREFIX
@@ -149,6 +150,10 @@ class RecordIngest:
             if self._reported.count(entry.key[0], RATE) == 1:
                 self.report(f"rate: {record_name(*entry.key)} is not stored: {TOO_FAST}")
         return done
+
+    def prove_later(self, gateways: Iterable[str]) -> None:
+        """Whose manifests have come and nobody has looked at."""
+        self._sealed.update(dict.fromkeys(islice(gateways, SEALED_LIMIT)))
 
     def prove(self, gateways: int) -> None:
         """The new manifests of at most so many gateways. What is not proved, an audit has to read,

@@ -54,7 +54,13 @@ def test_one_day_alone_is_complete(kerbstone: Command, store: Path) -> None:
     said = kerbstone("audit", "--store", store, "--day", "2026-11-26")
     assert said.code == 0, said.out
     assert "2026-11-25" not in said.out
+    assert "nothing in the store is of" not in said.out
     assert kerbstone("audit", "--store", store, "--day", "2026-11-25").code == 1
+
+
+def test_a_day_of_which_there_is_nothing_is_told(kerbstone: Command, store: Path) -> None:
+    said = kerbstone("audit", "--store", store, "--day", "2026-11-29")
+    assert "note: nothing in the store is of 2026-11-29" in said.lines
 
 
 def test_programs_get_objects(kerbstone: Command, store: Path) -> None:

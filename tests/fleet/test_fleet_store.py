@@ -118,6 +118,7 @@ def test_a_broker_that_is_not_there_is_exit_3(kerbstone: Command) -> None:
     assert said.code == 3
     assert "cannot be reached" in said.err
     assert "attempts failed" in said.out
+    assert "None" not in said.out
 
 
 def test_a_record_that_is_not_receipted_is_exit_1(

@@ -73,9 +73,14 @@ def test_what_cannot_be_exported_is_said(
     for view in ("completeness", "nothing", "lane_minute; DROP TABLE record"):
         said = kerbstone(*words, "--view", view)
         assert said.code == 2
-        assert "these have: air_minute, bay_minute" in said.err
+        assert "these have days: air_minute, bay_minute" in said.err
+        assert ("no such view" in said.err) == (view != "completeness")
     assert not to.exists()
-    assert kerbstone(*words).code == 1, "a day without rows"
+    said = kerbstone(*words)
+    assert said.code == 1, "a day without rows"
+    assert "lane_minute has nothing of 2026-11-25" in said.err
     assert pq.read_table(to).num_rows == 0
     words[-1] = "/nowhere/x.parquet"
-    assert kerbstone(*words).code == 3
+    said = kerbstone(*words)
+    assert said.code == 3
+    assert "the folder /nowhere does not exist; make it" in said.err

@@ -108,6 +108,9 @@ def test_what_is_not_proved_goes_only_where_its_day_is_named(url: str, kerbstone
         (["--older-than", "9", "--even-unproved", "2026-01-01"], "needs --keep"),
         (["--before", "yesterday"], "write it as 2026-11-26"),
         (["--keep", "999999999"], "calendar"),
+        (["--keep", "-1"], "no number of days"),
+        (["--older-than", "-30"], "no number of days"),
+        (["--older-than", "many"], "no number of days"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_said(kerbstone: Command, words: list[str], why: str) -> None:
@@ -152,6 +155,10 @@ def test_the_role_of_the_archiver_is_enough_and_that_of_a_sink_is_not(
     refused = kerbstone("archive", CITY, url.replace("city@", "sink9@"), "--before", "2026-11-26")
     assert refused.code == 3
     assert "permission denied" in refused.err
+    assert "a member of `kerbstone_sink`, `kerbstone_archiver`" in refused.err
+    refused = kerbstone("sink", CITY, theirs, "--migrate")
+    assert refused.code == 3
+    assert "--migrate is for the owner of the database" in refused.err
     said = kerbstone("archive", CITY, theirs, "--before", "2026-11-26")
     assert said.code == 0, said.err
     assert put(url.replace("city@", "sink9@"), traffic(1), traffic(9)) == ["repeat", "stored"]

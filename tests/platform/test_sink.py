@@ -13,13 +13,14 @@ import pytest
 
 from edge.core import Record
 from edge.fleet.boxmeta import description
+from edge.platform.postgres.store import PostgresStore
 from edge.platform.recordqueue import DEAD, binding_keys
 from edge.wire import Payload, Topics
 from tests.kit.fixtures import rabbit
 from tests.kit.platform import COMMAND, ROOT, ReceiptedGateway, gateway
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 from tests.kit.rabbit import RabbitNode
-from tests.kit.records import E1, GW, record, sealed
+from tests.kit.records import E1, GW, entry, record, sealed
 from tests.kit.waiting import until
 from tests.platform.sinkprocess import Sinks, sinks
 
@@ -54,6 +55,17 @@ async def test_what_is_published_is_stored_and_has_a_receipt(sinks: Sinks) -> No
         [*COMMAND, "audit", "--store", sinks.database], capture_output=True, text=True, cwd=ROOT
     )
     assert audit.returncode == 0, audit.stdout
+
+
+async def test_a_new_sink_proves_what_a_killed_one_left(sinks: Sinks) -> None:
+    store = PostgresStore(sinks.database, write=True)
+    store.commit([entry(each) for each in sealed(*airs(1, 9))], [])
+    assert store.unproved() == [GW]
+    sinks.start()
+    async with gateway(sinks.rabbit) as one:
+        await one.publish(record(10))  # of any gateway: no manifest comes
+        await until(lambda: store.unproved() == [])
+    store.close()
 
 
 def key(made: Record) -> tuple[int, str, int]:
@@ -190,6 +202,9 @@ def test_tables_are_made_by_a_command_of_their_own(postgres: PostgresServer) -> 
     assert (done.returncode, done.stdout) == (0, "the tables are those of this version\n")
     done = sink("--database", "nonsense", "--migrate")
     assert done.returncode == 2
+    done = sink("--database", "postgresql://bad host/x", "--migrate")
+    assert done.returncode == 2
+    assert "no address of a database" in done.stderr
 
 
 def test_each_stream_is_bound_with_and_without_a_source() -> None:

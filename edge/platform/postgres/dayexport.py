@@ -79,7 +79,8 @@ def export_day(
     condition = next((DAY_IS[name] for name in DAY_IS if name in names), None)
     if condition is None:
         known = [name for (name,) in db.execute(VIEWS, (list(DAY_IS),)).fetchall()]
-        raise ConfigError(f"--view {view}: it has no days; these have: {', '.join(known)}")
+        what = "it has no days" if columns else "there is no such view"
+        raise ConfigError(f"--view {view}: {what}; these have days: {', '.join(known)}")
     schema = _schema(columns, view, day)
     wanted = ", ".join(
         f'"{name}"::{"float8" if kind == "numeric" else _sql_type(kind)}'

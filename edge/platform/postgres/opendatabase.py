@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import psycopg
 
@@ -9,6 +10,11 @@ from edge.core import ConfigError
 from edge.platform.postgres.connection import connect
 from edge.platform.postgres.migrate import check_version
 from edge.platform.recordstore import RecordStoreError
+
+RIGHTS: Final = (
+    "a login needs the rights of a member of `kerbstone_sink`, `kerbstone_archiver` or "
+    "`kerbstone_reader`; the owner's `kerbstone sink --migrate` gives these roles their rights"
+)
 
 
 def open_database(url: str) -> psycopg.Connection:
@@ -31,5 +37,14 @@ def store_errors() -> Iterator[None]:
     """Raises RecordStoreError for what the server says."""
     try:
         yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RecordStoreError(f"database: {server_words(error)}: {RIGHTS}") from error
     except psycopg.Error as error:
-        raise RecordStoreError(f"database: {' '.join(str(error).split())}") from error
+        raise RecordStoreError(f"database: {server_words(error)}") from error
+
+
+def server_words(error: psycopg.Error) -> str:
+    """What has happened, in one line, without the place in a query of ours."""
+    said = error.diag
+    parts = [said.message_primary or str(error), said.message_detail, said.message_hint]
+    return " ".join("; ".join(part for part in parts if part).split())

@@ -38,6 +38,10 @@ LEFT JOIN LATERAL (
 ) AS p ON true
 WHERE g.gw = %s AND l.stream = 'manifest'
 AND (p.waiting OR NOT l.got <@ coalesce(p.seen, '{{}}')) ORDER BY l.epoch"""
+UNPROVED: Final[LiteralString] = f"""
+SELECT DISTINCT g.gw {OF_GATEWAY}
+LEFT JOIN LATERAL (SELECT range_agg(seen) AS seen FROM proof WHERE ledger = l.id) AS p ON true
+WHERE l.stream = 'manifest' AND NOT l.got <@ coalesce(p.seen, '{{}}') ORDER BY 1"""
 PLACE: Final[LiteralString] = f"""
 SELECT l.id, (l.got + l.covered)::text {OF_GATEWAY}
 WHERE (g.gw, l.epoch, l.stream) = (%s, %s, %s)"""
@@ -80,6 +84,11 @@ def days_of(db: psycopg.Connection, gw: str, day: str | None) -> Iterator[tuple[
 def redated_of(db: psycopg.Connection, gw: str) -> Iterator[Key]:
     for epoch, stream, seq in db.execute(REDATED, (gw,)):
         yield gw, epoch, stream, seq
+
+
+def unproved_gateways(db: psycopg.Connection) -> list[str]:
+    """Those with manifests that nobody has looked at. Raises psycopg.Error."""
+    return [gw for (gw,) in db.execute(UNPROVED)]
 
 
 def begin_proving(db: psycopg.Connection, gw: str) -> bool:

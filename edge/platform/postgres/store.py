@@ -21,6 +21,7 @@ from edge.platform.postgres.proofdesk import (
     days_of,
     proofs_of,
     redated_of,
+    unproved_gateways,
 )
 from edge.platform.postgres.ranges import ranges_in
 from edge.platform.postgres.rows import COLUMNS, PostgresRow, record_of
@@ -146,6 +147,11 @@ class PostgresStore:
     def redated(self, gw: str) -> Iterator[Key]:
         with store_errors():
             yield from redated_of(self._db, gw)
+
+    def unproved(self) -> list[str]:
+        """Gateways whose manifests somebody has stored, and did not live to prove."""
+        with store_errors():
+            return unproved_gateways(self._db)
 
     @contextmanager
     def proving(self, gw: str) -> Iterator[ProofDesk | None]:
