@@ -1,7 +1,8 @@
 """Judges recorded series as the daemon does: by its judge of series, hours known.
 
 With `batch` by the graph alone, all series at once: sooner, and the same but for what the judge
-adds, which is that a gap in time counts as missing samples.
+adds: a gap in time counts as missing samples, and what all lanes of an approach show raises no
+flag.
 """
 
 from __future__ import annotations
