@@ -19,7 +19,7 @@ from edge.platform.completeness import CompletenessCheck, unsealed_numbers
 from edge.platform.days import DaysOfGateway, day_of
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.receivedrecord import Key, ReceivedRecord
-from edge.platform.recordstore import RecordStore
+from edge.platform.recordstore import DamagedRecordsError, RecordStore
 from edge.platform.registercontinuity import RegisterContinuity
 from edge.platform.seals import Replays, Seal, prove_seal, seal_of
 from edge.platform.signatures import CertificateKeys
@@ -89,19 +89,25 @@ def audit_store(
             continue
         source = AuditSource(store, gw, proved=keys is None and not contents)
         by_proofs: GatewayAudit | None = None
-        while True:
-            site_check = SiteCheck(gw, prefix, sites)
-            auditing = _GatewayAuditor(
-                source, ReceivedRanges(gw, joined or 0), site_check, keys, day
+        try:
+            while True:
+                site_check = SiteCheck(gw, prefix, sites)
+                auditing = _GatewayAuditor(
+                    source, ReceivedRanges(gw, joined or 0), site_check, keys, day
+                )
+                done = auditing.run(progress, known=joined is not None)
+                if not source.odd:
+                    break
+                by_proofs = None if source.short else done
+                source = AuditSource(store, gw, proved=False)  # reading finds what is wrong
+            if by_proofs is not None and (gone := auditing.not_read()):
+                by_proofs.find_again(done, gone)
+                done = by_proofs
+        except DamagedRecordsError as error:
+            done = by_proofs or GatewayAudit(gw)
+            done.find(
+                AuditFinding("damage", f"{gw}: {error}: the audit of this gateway ends there")
             )
-            done = auditing.run(progress, known=joined is not None)
-            if not source.odd:
-                break
-            by_proofs = None if source.short else done
-            source = AuditSource(store, gw, proved=False)  # what is wrong is found by reading it
-        if by_proofs is not None and (gone := auditing.not_read()):
-            by_proofs.find_again(done, gone)
-            done = by_proofs
         yield done
 
 
