@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from edge.core import TOPIC_PREFIX
-from edge.core.numbers import count_in_ranges, format_numbers
+from edge.core.numbers import Numbers, count_in_ranges, format_numbers
 from edge.platform.auditreport import AuditFinding, Missing, record_name
 from edge.platform.auditsource import AuditSource
 from edge.platform.completeness import CompletenessCheck, unsealed_numbers
 from edge.platform.days import DaysOfGateway, day_of
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.receivedrecord import Key, ReceivedRecord
-from edge.platform.recordstore import RecordStore
+from edge.platform.recordstore import DamagedRecordsError, RecordStore
 from edge.platform.registercontinuity import RegisterContinuity
 from edge.platform.seals import Replays, Seal, prove_seal, seal_of
 from edge.platform.signatures import CertificateKeys
@@ -31,6 +31,9 @@ from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
 PROGRESS_EVERY: Final = 10_000  # records, of its progress
 FINDINGS_SHOWN: Final = 1000  # findings of one gateway that are listed; all are counted
+# found in records that are there, whatever else is gone
+OF_RECORDS: Final = frozenset({"conflict", "damage", "digest", "foreign", "overlap", "replay",
+    "site", "time"})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -56,6 +59,17 @@ class GatewayAudit:
         else:
             self.hidden += 1
 
+    def find_again(self, read: "GatewayAudit", gone: int) -> None:
+        """What was found by reading a store from which so many numbers were removed: of these only
+        the proofs know."""
+        known = {finding.text for _, finding in self.findings}
+        for _, finding in read.findings:
+            if finding.kind in OF_RECORDS and finding.text not in known:
+                self.find(finding)
+        text = f"{self.gw}: records do not agree with what manifests have proved; {gone} numbers"
+        text += " were removed since, so that not all could be read again"
+        self.find(AuditFinding("damage", text))
+
 
 def audit_store(
     store: RecordStore,
@@ -74,15 +88,26 @@ def audit_store(
         if gateway is not None and gateway != gw:
             continue
         source = AuditSource(store, gw, proved=keys is None and not contents)
-        while True:
-            site_check = SiteCheck(gw, prefix, sites)
-            auditing = _GatewayAuditor(
-                source, ReceivedRanges(gw, joined or 0), site_check, keys, day
+        by_proofs: GatewayAudit | None = None
+        try:
+            while True:
+                site_check = SiteCheck(gw, prefix, sites)
+                auditing = _GatewayAuditor(
+                    source, ReceivedRanges(gw, joined or 0), site_check, keys, day
+                )
+                done = auditing.run(progress, known=joined is not None)
+                if not source.odd:
+                    break
+                by_proofs = None if source.short else done
+                source = AuditSource(store, gw, proved=False)  # reading finds what is wrong
+            if by_proofs is not None and (gone := auditing.not_read()):
+                by_proofs.find_again(done, gone)
+                done = by_proofs
+        except DamagedRecordsError as error:
+            done = by_proofs or GatewayAudit(gw)
+            done.find(
+                AuditFinding("damage", f"{gw}: {error}: the audit of this gateway ends there")
             )
-            done = auditing.run(progress, known=joined is not None)
-            if not source.odd:
-                break
-            source = AuditSource(store, gw, proved=False)  # what is wrong is found by reading it
         yield done
 
 
@@ -141,6 +166,15 @@ class _GatewayAuditor:
             done.notes.append(f"{received.gw}: epoch {check.running} {text}")
         self._unsealed()
         return done
+
+    def not_read(self) -> int:
+        """How many numbers of the store's ledger have no record there, and none that covers them:
+        a retention policy has removed them."""
+        numbers = self._received.numbers
+        return sum(
+            count_in_ranges(numbers.get((epoch, stream), Numbers()).missing(*each))
+            for epoch, stream, each in self._store.numbers(self._received.gw)
+        )
 
     def _unsealed(self) -> None:
         """The last quarter of an hour is not sealed yet; what came a day before the last record

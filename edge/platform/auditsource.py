@@ -32,10 +32,11 @@ RANGES_ASKED: Final = 200  # of one epoch and stream; more are read as one
 
 class AuditSource:
     """Of one gateway, for one audit. `odd`: proofs and records do not agree, so that only reading
-    all records tells what is wrong. Without `proved`, and where no proofs are, all are read."""
+    all records tells what is wrong. `short`: the store counts fewer than it had. Without `proved`,
+    and where no proofs are, all are read."""
 
     def __init__(self, store: RecordStore, gw: str, *, proved: bool) -> None:
-        self.store, self.odd = store, False
+        self.store, self.odd, self.short = store, False, False
         self._gw = gw
         self._proofs: dict[EpochStream, list[StreamProof]] = {}
         try:
@@ -102,7 +103,8 @@ class AuditSource:
                 yield entry
             between.until(MAX_SEQ + 1)
             found = self.store.count(self._gw, *place)
-            self.odd |= found is not None and found != expected  # some were taken away since
+            self.short |= found is not None and found != expected  # some were taken away since
+            self.odd |= self.short
 
     def unproved(self, stream: str) -> Iterator[ReceivedRecord]:
         """Those of one stream."""

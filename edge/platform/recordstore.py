@@ -26,6 +26,10 @@ class RecordStoreError(Exception):
     """The store cannot be read or written: nothing may be receipted."""
 
 
+class DamagedRecordsError(RecordStoreError):
+    """Some of one gateway's records cannot be read; those of others can."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommittedRecord:
     """What became of a record. A conflict is kept beside the first content, not in place.

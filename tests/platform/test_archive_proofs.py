@@ -12,10 +12,10 @@ from edge.platform.postgres.retention import Retention
 from edge.platform.prover import prove_gateway
 from tests.kit.archiving import archive_all, connect
 from tests.kit.postgres import PostgresServer
-from tests.kit.records import E1, GW, entry
+from tests.kit.records import E1, GW, entry, record, sealed
 from tests.kit.scripted import ScriptedGateway, entries
 from tests.platform.gateway_story import tell
-from tests.platform.test_prover import by_contents, by_proofs, said, without_some
+from tests.platform.test_prover import by_contents, by_proofs, manifest, said, without_some
 
 LATER = date(2027, 1, 1)
 
@@ -57,3 +57,35 @@ def test_what_is_removed_stays_proved(postgres: PostgresServer) -> None:
     assert {each.stream for each in done.unproved} <= {"manifest"}, done
     assert said(after) == said(before)
     assert left in (None, 1)
+
+
+def test_of_what_is_removed_gaps_are_told_though_the_rest_is_odd(postgres: PostgresServer) -> None:
+    """Reading all again would begin at the first record that is left."""
+    url, records = postgres.database(), [record(n) for n in range(1, 10)]
+    with closing(open_store(url, write=True)) as store:
+        store.commit([entry(each) for each in sealed(*records)], [])
+        prove_gateway(store, GW)
+        archive_all(url)
+        with connect(url) as db:
+            Retention(db).remove(Retention(db).days(LATER)[0])
+        late = entry(record(12, boot=2), received="2026-12-25T13:00:00.000Z")
+        store.commit([late], [])
+        done, _ = by_proofs(store)
+    assert done.missing == {(E1, "air"): [(10, 11)]}
+    assert [each.kind for _, each in done.findings] == ["missing", "damage"]
+    assert "10 numbers were removed" in done.findings[-1][1].text
+
+
+def test_a_pack_that_is_damaged_ends_neither_an_audit_nor_proving(postgres: PostgresServer) -> None:
+    url, records = postgres.database(), [record(n) for n in range(1, 7)]
+    with closing(open_store(url, write=True)) as store:
+        store.commit([entry(each) for each in records], [])
+        archive_all(url)
+        with connect(url) as db:
+            db.execute("UPDATE record_archive SET pack = 'x'")
+        late = (record(7), manifest(1, *records), manifest(2, record(7)))
+        store.commit([entry(each) for each in late], [])
+        assert prove_gateway(store, GW) == 1
+        for done in (by_proofs(store)[0], by_contents(store)):
+            assert [each.kind for _, each in done.findings] == ["damage"]
+            assert "a pack of the archive cannot be read" in done.findings[0][1].text

@@ -6,18 +6,22 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import psycopg
 import pytest
 
+from edge.core import TimeQuality
 from edge.platform.openstore import open_store
 from edge.platform.postgres.migrate import migrate
+from edge.platform.postgres.proofdesk import PostgresProofDesk
 from edge.platform.postgres.store import PostgresStore
 from edge.platform.prover import prove_gateway
 from edge.platform.recordingest import RecordIngest
+from edge.platform.receivedrecord import WallTimes
 from tests.kit.fixtures import mortal_postgres
 from tests.kit.postgres import PostgresServer
-from tests.kit.records import E1, GW, entry, record, sealed
+from tests.kit.records import E1, GW, NOON, entry, record, sealed
 from tests.kit.scripted import ScriptedGateway, entries
 from tests.long import size
 from tests.platform.gateway_story import tell
@@ -25,6 +29,7 @@ from tests.platform.test_prover import (
     by_contents,
     by_proofs,
     commit_in_parts,
+    manifest,
     said,
     without_some,
 )
@@ -153,3 +158,29 @@ def test_proving_takes_no_lock_that_a_group_of_records_needs(postgres: PostgresS
         sink.execute("SELECT FROM kerbstone.ledger ORDER BY id FOR UPDATE")
         store._db.execute("SET lock_timeout = '1s'")
         assert prove_gateway(store, GW) == 1
+
+
+def test_a_better_time_that_comes_while_one_is_proved_is_looked_at(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second sink stores it after its record was read."""
+    url, one = postgres.database(), record(1)
+    lie = WallTimes("2026-11-24T12:00:00.000Z", "2026-11-24T12:01:00.000Z", "nts")
+    keep = PostgresProofDesk.keep
+    with (
+        closing(open_store(url, write=True)) as sink, closing(open_store(url, write=True)) as other,
+    ):  # fmt: skip
+        sink.commit([entry(one, TimeQuality.RTC)], [])
+        sink.commit([entry(one)], [])
+
+        def late(*of: Any) -> None:
+            other.commit([entry(one).dated(lie)], [])
+            keep(*of)
+
+        monkeypatch.setattr(PostgresProofDesk, "keep", late)
+        moments = [[1, 0, NOON // 1000, tq, None, None] for tq in ("rtc", "ntp")]
+        sink.commit([entry(manifest(1, one, clock=moments[:1], clock_redelivered=moments))], [])
+        assert prove_gateway(sink, GW) == 1
+        quick, _ = by_proofs(sink)
+        assert said(quick) == said(by_contents(sink))
+        assert [each.kind for _, each in quick.findings] == ["time", "nothing"]

@@ -32,9 +32,9 @@ Place = tuple[int, int]
 
 
 def archived_rows(
-    db: psycopg.Connection, ledger: int, first: int, last: int
+    db: psycopg.Connection, ledger: int, first: int, last: int, damaged: set[Place] | None = None
 ) -> Iterator[PostgresRow]:
-    """Raises PackError."""
+    """Packs that cannot be read are entered into `damaged`; without it, raises PackError."""
     heads: list[tuple[int, int, PostgresRow, Iterator[PostgresRow]]] = []
 
     def until(number: int) -> Iterator[PostgresRow]:
@@ -49,22 +49,22 @@ def archived_rows(
     packs = db.execute(PACKS, (ledger, last, first, first)).fetchall()
     for place, (begin,) in enumerate(packs):
         yield from until(begin)
-        rows = _within(db, ledger, begin, first, last)
+        rows = _within(db, (ledger, begin), range(first, last + 1), damaged)
         if (row := next(rows, None)) is not None:
             heappush(heads, (row[SEQ], place, row, rows))
     yield from until(last + 1)
 
 
 def with_archived(
-    db: psycopg.Connection, hot: Iterable[PostgresRow], ledger: int, first: int, last: int
-) -> Iterator[PostgresRow]:
-    """`hot`: those in partitions. Each row has the name of its branch in front.
-
-    Raises PackError.
-    """
+    db: psycopg.Connection, hot: Iterable[PostgresRow], ledger: int, first: int, last: int,
+    damaged: set[Place] | None = None,
+) -> Iterator[PostgresRow]:  # fmt: skip
+    """`hot`: those in partitions. Each row has the name of its branch in front. `damaged`: as
+    above."""
     before = -1
     # in this order: what is archived meanwhile is found twice, and not missed
-    for row in merge(hot, _with_branch(db, ledger, first, last), key=lambda row: row[1 + SEQ]):
+    archived = archived_rows(db, ledger, first, last, damaged)
+    for row in merge(hot, _with_branch(db, archived), key=lambda row: row[1 + SEQ]):
         if row[1 + SEQ] != before:
             before = row[1 + SEQ]
             yield row
@@ -85,20 +85,23 @@ def archived_places(
                 yield (ledger, row[SEQ]), row
 
 
-def _with_branch(
-    db: psycopg.Connection, ledger: int, first: int, last: int
-) -> Iterator[PostgresRow]:
+def _with_branch(db: psycopg.Connection, archived: Iterable[PostgresRow]) -> Iterator[PostgresRow]:
     names: dict[int, str] = {}
-    for row in archived_rows(db, ledger, first, last):
+    for row in archived:
         if row[BRANCH_ID] not in names:
             names = dict(db.execute(BRANCHES).fetchall())
         yield names[row[BRANCH_ID]], *row
 
 
 def _within(
-    db: psycopg.Connection, ledger: int, begin: int, first: int, last: int
+    db: psycopg.Connection, pack: Place, wanted: Container[int], damaged: set[Place] | None
 ) -> Iterator[PostgresRow]:
-    return _unpacked(db, ledger, begin, range(first, last + 1))
+    try:
+        yield from _unpacked(db, *pack, wanted)
+    except PackError:
+        if damaged is None:
+            raise
+        damaged.add(pack)
 
 
 def _unpacked(

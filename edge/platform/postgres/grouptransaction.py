@@ -50,7 +50,7 @@ BESIDE: Final[LiteralString] = f"SELECT ledger, seq, digest FROM conflict WHERE 
 DATE: Final = """
 UPDATE record SET wall_from = %s, wall_to = %s, tq = %s, wall = %s
 WHERE ledger = %s AND seq = %s AND received = %s"""
-REDATED: Final = "INSERT INTO redated VALUES (%s, %s) ON CONFLICT DO NOTHING"
+REDATED: Final = "INSERT INTO redated (ledger, seq) VALUES (%s, %s)"
 COPY: Final[LiteralString] = f"COPY record ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
 COPY_BESIDE: Final[LiteralString] = f"COPY conflict ({COLUMNS}, digest) FROM STDIN (FORMAT BINARY)"
 REFUSE: Final = """

@@ -28,8 +28,8 @@ DAYS: Final[LiteralString] = f"""
 SELECT l.stream, d.day, d.records, d.numbers, d.gaps, d.drops, d.proved, d.covered
 {OF_GATEWAY} JOIN proof_day AS d ON d.ledger = l.id WHERE g.gw = %s"""
 REDATED: Final[LiteralString] = f"""
-SELECT l.epoch, l.stream, r.seq {OF_GATEWAY} JOIN redated AS r ON r.ledger = l.id
-WHERE g.gw = %s ORDER BY l.epoch, l.stream COLLATE "C", r.seq"""
+SELECT DISTINCT l.epoch, l.stream COLLATE "C", r.seq
+{OF_GATEWAY} JOIN redated AS r ON r.ledger = l.id WHERE g.gw = %s ORDER BY 1, 2, 3"""
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s, id) FROM gateway WHERE gw = %s"
 PENDING: Final[LiteralString] = f"""
 SELECT l.epoch, (l.got - coalesce(p.seen, '{{}}'))::text {OF_GATEWAY}
@@ -58,8 +58,8 @@ INSERT INTO proof_day (ledger, day, records, numbers, gaps, drops, proved, cover
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (ledger, day) DO UPDATE SET
     (records, numbers, gaps, drops, proved, covered) = (excluded.records, excluded.numbers,
     excluded.gaps, excluded.drops, excluded.proved, excluded.covered)"""
-REDATED_IN: Final = "SELECT seq FROM redated WHERE ledger = %s AND seq BETWEEN %s AND %s"
-FORGET: Final = "DELETE FROM redated WHERE ledger = %s AND seq = ANY (%s)"
+REDATED_IN: Final = "SELECT seq, id FROM redated WHERE ledger = %s AND seq BETWEEN %s AND %s"
+FORGET: Final = "DELETE FROM redated WHERE ledger = %s AND seq = ANY (%s) AND id = ANY (%s)"
 READ: Final[LiteralString] = f"""
 SELECT (SELECT b.branch FROM branch AS b WHERE b.id = r.branch), {COLUMNS} FROM record AS r
 WHERE ledger = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
@@ -103,6 +103,7 @@ class PostgresProofDesk:
     def __init__(self, db: psycopg.Connection, gw: str) -> None:
         self._db, self._gw = db, gw
         self._places: dict[tuple[int, str], tuple[int, list[Range]]] = {}
+        self._redated: set[int] = set()  # rows that were there before the records were read
 
     def pending(self) -> list[tuple[int, list[Range]]]:
         rows = self._db.execute(PENDING, (self._gw,)).fetchall()
@@ -114,7 +115,8 @@ class PostgresProofDesk:
     def records(self, epoch: int, stream: str, first: int, last: int) -> Iterator[ReceivedRecord]:
         key, ledger = (self._gw, epoch, stream), self._place(epoch, stream)[0]
         hot = self._db.execute(READ, (ledger, first, last), binary=True)
-        for branch, *row in with_archived(self._db, hot, ledger, first, last):
+        # what cannot be read is not there: its manifest is left to the audit
+        for branch, *row in with_archived(self._db, hot, ledger, first, last, set()):
             yield record_of(tuple(row), key, branch)
 
     def chapters(self, epoch: int, stream: str) -> list[tuple[StreamProof, int]]:
@@ -129,10 +131,13 @@ class PostgresProofDesk:
 
     def redated(self, epoch: int, stream: str, first: int, last: int) -> list[int]:
         rows = self._db.execute(REDATED_IN, (self._place(epoch, stream)[0], first, last))
-        return [seq for (seq,) in rows.fetchall()]
+        found = rows.fetchall()
+        self._redated |= {id_ for _, id_ in found}
+        return [seq for seq, _ in found]
 
     def forget_redated(self, epoch: int, stream: str, numbers: Sequence[int]) -> None:
-        self._db.execute(FORGET, (self._place(epoch, stream)[0], list(numbers)))
+        ledger, _ = self._place(epoch, stream)
+        self._db.execute(FORGET, (ledger, list(numbers), list(self._redated)))
 
     def add_days(self, epoch: int, stream: str, days: Mapping[str, DayCounts]) -> None:
         ledger, _ = self._place(epoch, stream)

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Any, Final, LiteralString, Protocol
 
 from edge.platform.postgres.rows import TYPES, PostgresRow
-from edge.platform.recordstore import RecordStoreError
+from edge.platform.recordstore import DamagedRecordsError
 
 LEVEL: Final = 6  # 3 takes 10 % more room, 9 takes 3 % less and twice the time (decision 70)
 PACK_SPAN: Final[LiteralString] = "100000"  # numbers from the first of a pack to its last, at most
@@ -25,7 +25,7 @@ _NUMBERS: Final = {"int2": Struct(">h"), "int4": Struct(">i"), "int8": Struct(">
 _SEQ: Final = Struct(">hiq")  # how each row begins: count of columns, length, number
 
 
-class PackError(RecordStoreError):
+class PackError(DamagedRecordsError):
     """A pack that cannot be read."""
 
 

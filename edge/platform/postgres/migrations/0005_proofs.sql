@@ -33,9 +33,12 @@ COMMENT ON COLUMN proof_day.covered IS 'Seconds that each source has covered, as
 CREATE TABLE redated (
     ledger integer NOT NULL,
     seq bigint NOT NULL,
-    PRIMARY KEY (ledger, seq)
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (ledger, seq, id)
 );
 COMMENT ON TABLE redated IS 'Records of which better times came, since their manifest was proved.';
+COMMENT ON COLUMN redated.id IS
+    'A row for each better time: who has proved one of them does not take away the next.';
 
 CREATE OR REPLACE VIEW city.completeness AS
 SELECT g.gw, l.epoch, l.stream, l.opened, g.joined_epoch, m.highest, m.numbers, m.covered, m.missing,
