@@ -1,10 +1,10 @@
 """`kerbstone archive`: pack old days of a city's database, and remove days that are proved.
 
-Days are UTC days on which records came. A packed day takes a tenth of the room; views, `audit` and
-sinks read it as before. Removed is only what is proved: sealed by a manifest that held, or replaced
-by a merged record. Run it each night by a timer, as a member of `kerbstone_archiver`. Exit codes: 0
-fine, 1 a day was in use or is kept since it is not proved, 2 wrong use, 3 the database cannot be
-reached.
+Days are UTC days on which records came. A packed day takes an eighth of the room; views, `audit`
+and sinks read it as before. Removed is only what is proved: sealed by a manifest that held, or
+replaced by a merged record. Run it each night by a timer, as a member of `kerbstone_archiver`. Exit
+codes: 0 fine, 1 a day was in use or is kept since it is not proved, 2 wrong use, 3 the database
+cannot be reached.
 """
 
 import argparse

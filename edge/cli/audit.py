@@ -1,8 +1,8 @@
 """`kerbstone audit`: prove that a store has each numbered record of the gateways once, unchanged.
 
-It reads the store that `kerbstone receipts` writes, even while `receipts` writes it. For each
-gateway and UTC day it prints the counts and the number of findings; then it prints each finding.
-Exit codes: 0 complete, 1 findings, 2 wrong use, 3 the store or the broker cannot be reached.
+It reads the store of `kerbstone receipts` or of `kerbstone sink`, also while they write it. For
+each gateway and UTC day it prints the counts and the number of findings; then each finding. Exit
+codes: 0 complete, 1 findings, 2 wrong use, 3 the store or the broker cannot be reached.
 """
 
 import argparse

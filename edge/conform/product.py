@@ -48,6 +48,9 @@ def read_product(path: Path) -> Product:
         _ = found.topics
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, WireError) as error:  # msgspec's and TOML's own are ValueErrors
+    except msgspec.ValidationError as error:
+        keys = ", ".join(Product.__struct_fields__)
+        raise ConfigError(f"{path}: {error}; the keys of a product file are {keys}") from None
+    except (ValueError, WireError) as error:  # TOML's own are ValueErrors
         raise ConfigError(f"{path}: {error}") from None
     return found

@@ -20,6 +20,7 @@ PRODUCT: Final = 'name = "A"\nversion = "1"\nsite = "test"\ngateway = "gw-1"\n'
     [
         ("", "name"),
         (f"{PRODUCT}nonsense = 1\n", "nonsense"),
+        (f"{PRODUCT}reciept_s = 5\n", "the keys of a product file are name, version, site,"),
         (f"{PRODUCT}receipt_s = 0\n", "receipt_s"),
         (f'{PRODUCT}can = ["fly"]\n', "fly"),
         (PRODUCT.replace("gw-1", "gw/1"), "cannot be part of a topic"),

@@ -17,7 +17,6 @@ from edge.platform.postgres.migrate import migrate
 from edge.platform.postgres.proofdesk import PostgresProofDesk
 from edge.platform.postgres.store import PostgresStore
 from edge.platform.prover import prove_gateway
-from edge.platform.recordingest import RecordIngest
 from edge.platform.receivedrecord import WallTimes
 from tests.kit.fixtures import mortal_postgres
 from tests.kit.postgres import PostgresServer
@@ -95,26 +94,6 @@ def test_several_prove_and_store_at_once_and_each_manifest_counts_once(
     quick, read = by_proofs(store)
     assert said(quick) == said(by_contents(store))
     assert (quick.findings, quick.proved, read) == ([], manifests, 0)
-    store.close()
-
-
-def test_what_a_killed_sink_left_unproved_is_known(postgres: PostgresServer) -> None:
-    street = ScriptedGateway()
-    street.start(E1)
-    for _ in range(2):
-        street.minutes(3)
-        street.seal()
-    url, sent = postgres.database(), entries(street.messages)
-    store = open_store(url, write=True)
-    store.commit(sent, [])
-    store.close()  # it dies before it proves
-    store = PostgresStore(url, write=True)
-    assert store.unproved() == [GW]
-    ingest = RecordIngest(store, report=lambda _: None)
-    ingest.prove_later(store.unproved())
-    ingest.prove(10)
-    assert ingest.counts.proved == sum(each.key[2] == "manifest" for each in sent)
-    assert store.unproved() == []
     store.close()
 
 
