@@ -30,6 +30,7 @@ from edge.platform.streamproof import (
 from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
 
 CHAPTER_BYTES: Final = 32 << 10  # a chapter is written anew with each manifest
+PLACE_BYTES: Final = 4 << 20  # of all chapters of an epoch and stream; a year of gaps takes .2 MB
 MANIFESTS_A_TURN: Final = 100
 READ_A_TURN: Final = 20_000  # records, and those of one manifest more
 SEALED_LIMIT: Final = 10_000  # numbers of a manifest; a gateway seals 2,000 at most
@@ -110,6 +111,7 @@ class _Turn:
         self._changed: set[tuple[Place, int]] = set()
         self._days: dict[Place, dict[str, DayCounts]] = {}
         self._full: set[Place] = set()  # their next part begins a chapter
+        self._large: set[Place] = set()  # they take no more
         self._redated: dict[Place, list[int]] = {}  # of which the times are proved now
 
     def run(self) -> None:
@@ -272,6 +274,8 @@ class _Turn:
         made: list[tuple[Place, StreamProof]] = []
         for place, part, _ in parts:
             chapters = self._of(place)
+            if place in self._large:
+                raise OddRecordError("what is kept of its epoch and stream takes too much room")
             if place in self._full:
                 self._full.discard(place)
                 chapters.append(StreamProof())
@@ -302,6 +306,8 @@ class _Turn:
             found = self._chapters[place] = [proof for proof, _ in kept] or [StreamProof()]
             if kept and kept[-1][1] > CHAPTER_BYTES:
                 self._full.add(place)
+            if sum(size for _, size in kept) > PLACE_BYTES:
+                self._large.add(place)
         return found
 
 

@@ -278,3 +278,29 @@ def test_chapters_and_what_waits_have_bounds(tmp_path: Path, monkeypatch: Any) -
     assert said(quick) == said(by_contents(store))
     assert quick.findings == []
     store.close()
+
+
+def test_what_is_kept_of_a_place_has_a_bound(tmp_path: Path, monkeypatch: Any) -> None:
+    """A gateway may invent names without end: what is beyond is read by each audit."""
+    monkeypatch.setattr(prover, "PLACE_BYTES", 3000)
+    monkeypatch.setattr(prover, "CHAPTER_BYTES", 500)
+    monkeypatch.setattr(prover, "MANIFESTS_A_TURN", 5)
+    store = open_store(tmp_path / "store.db", write=True)
+    street = ScriptedGateway()
+    street.start(E1)
+    for _ in range(60):
+        gap = [street.at * 1_000_000, (street.at + 10) * 1_000_000]
+        street.at += 10
+        street.event({"event": "gap", "reason": "stall", "sources": ["*"], "gap": gap, "text": ""})
+        street.minutes(2)
+        street.seal()
+    store.commit(entries(street.messages), [])
+    prove_gateway(store, GW)
+    sizes: dict[str, int] = {}
+    for _, stream, proof in store.proofs(GW):
+        sizes[stream] = sizes.get(stream, 0) + len(pack_proof(proof))
+    assert 3000 < max(sizes.values()) < 4500
+    quick, read = by_proofs(store)
+    assert said(quick) == said(by_contents(store))
+    assert (quick.findings, read > 0) == ([], True)
+    store.close()
