@@ -136,6 +136,7 @@ class AbortableConnection(http.client.HTTPSConnection):
 
     def connect(self) -> None:
         http.client.HTTPConnection.connect(self)
+        self.sock.getpeername()  # `ssl` would leave one open that was cut or reset just now
         self.sock = self.made.wrap_socket(self.sock, server_hostname=self.name)
 
     def cut(self) -> None:

@@ -3,12 +3,17 @@
 The limits are made small here; how long a box waits between two tries is virtual.
 """
 
+import gc
+import http.client
 import itertools
+import select
 import socket
 import ssl
+import struct
 import threading
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,7 +25,7 @@ import pytest
 
 from edge.identity import httpsclient
 from edge.identity.floorclock import FloorClock
-from edge.identity.httpsclient import HttpsReply, HttpsRequest
+from edge.identity.httpsclient import AbortableConnection, HttpsReply, HttpsRequest
 from edge.identity.network import Network
 from tests.identity.city import Answer, EnrolmentCity
 from tests.identity.enrolling_box import EnrollingGateway, NappingClock, date
@@ -264,3 +269,27 @@ def test_a_proxy_of_any_kind_is_left_in_time(tmp_path: Path, kind: str) -> None:
             box.power().run()
     assert time.monotonic() - start_s < WHOLE_S + SLACK_S
     assert "the enrolment server" in box.status
+
+
+def test_a_connection_that_was_reset_before_tls_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ssl` forgets to close it, when it has ended between TCP and TLS."""
+    plain = http.client.HTTPConnection.connect
+
+    def reset(self: http.client.HTTPConnection) -> None:
+        plain(self)
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        select.select([self.sock], [], [], 10)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", reset)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        connection = AbortableConnection(listener.getsockname(), "localhost", made)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with pytest.raises(OSError, match="not connected"):
+                connection.connect()
+            connection.close()
+            gc.collect()
+    assert [str(each.message) for each in warned] == []
