@@ -21,8 +21,8 @@ from edge.wire import Payload
 
 GROUP_RECORDS: Final = 1_000
 GROUP_BYTES: Final = 16 << 20
-PROVED_BUSY: Final = 2  # gateways whose manifests are proved after a group, while others wait
-PROVED_IDLE: Final = 10
+PROVED_IDLE: Final = 4  # gateways whose manifests are proved after a group
+BUSY_GROUPS: Final = 10  # while others wait, one gateway after so many groups: receipts come first
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
 STEP_NS: Final = 5_000_000
 RETRY_NS: Final = 500_000_000  # doubled up to MAX_RETRY_NS, and spread: not all sinks at once
@@ -49,6 +49,7 @@ class Sink:
         self.counts = ingest.counts
         self._ingest, self._brokers, self._clock = ingest, brokers, clock
         self._prefix, self._random = prefix, random
+        self._groups = 0
         self._untaken = False  # the broker does not take our receipts
 
     async def run(
@@ -107,7 +108,8 @@ class Sink:
                 return
             taken = await queue.answer(receipts, group[-1])
             self._count_receipts(taken, len(receipts), queue)
-            gateways = PROVED_BUSY if queue.arrived else PROVED_IDLE
+            self._groups += 1
+            gateways = int(self._groups % BUSY_GROUPS == 0) if queue.arrived else PROVED_IDLE
             await asyncio.to_thread(self._ingest.prove, gateways)
 
     def _count_receipts(self, taken: int, owed: int, queue: RecordQueue) -> None:
