@@ -90,6 +90,19 @@ def commit_in_parts(
             prove_gateway(store, GW)
 
 
+def with_gaps(seals: int, minutes: int) -> ScriptedGateway:
+    """A gap of ten seconds before each manifest and its minutes."""
+    street = ScriptedGateway()
+    street.start(E1)
+    for _ in range(seals):
+        gap = [street.at * 1_000_000, (street.at + 10) * 1_000_000]
+        street.at += 10
+        street.event({"event": "gap", "reason": "stall", "sources": ["*"], "gap": gap, "text": ""})
+        street.minutes(minutes)
+        street.seal()
+    return street
+
+
 def without_some(story: Story, rng: Random, share: float) -> list[Record]:
     may = [r for r in story.records if place(r) not in story.keep]
     lost = {place(r) for r in may if rng.random() < share}
@@ -254,14 +267,7 @@ def test_chapters_and_what_waits_have_bounds(tmp_path: Path, monkeypatch: Any) -
     monkeypatch.setattr(prover, "MANIFESTS_A_TURN", 5)
     monkeypatch.setattr(prover, "WAITING_LIMIT", 3)
     store = open_store(tmp_path / "store.db", write=True)
-    street = ScriptedGateway()
-    street.start(E1)
-    for _ in range(40):
-        gap = [street.at * 1_000_000, (street.at + 10) * 1_000_000]
-        street.at += 10
-        street.event({"event": "gap", "reason": "stall", "sources": ["*"], "gap": gap, "text": ""})
-        street.minutes(5)
-        street.seal()
+    street = with_gaps(40, minutes=5)
     half = len(street.messages) // 2
     come, late = street.messages[:half], street.messages[half:]
     store.commit(entries(come), [])
@@ -286,14 +292,7 @@ def test_what_is_kept_of_a_place_has_a_bound(tmp_path: Path, monkeypatch: Any) -
     monkeypatch.setattr(prover, "CHAPTER_BYTES", 500)
     monkeypatch.setattr(prover, "MANIFESTS_A_TURN", 5)
     store = open_store(tmp_path / "store.db", write=True)
-    street = ScriptedGateway()
-    street.start(E1)
-    for _ in range(60):
-        gap = [street.at * 1_000_000, (street.at + 10) * 1_000_000]
-        street.at += 10
-        street.event({"event": "gap", "reason": "stall", "sources": ["*"], "gap": gap, "text": ""})
-        street.minutes(2)
-        street.seal()
+    street = with_gaps(60, minutes=2)
     store.commit(entries(street.messages), [])
     prove_gateway(store, GW)
     sizes: dict[str, int] = {}

@@ -39,22 +39,3 @@ CREATE TABLE redated (
 COMMENT ON TABLE redated IS 'Records of which better times came, since their manifest was proved.';
 COMMENT ON COLUMN redated.id IS
     'A row for each better time: who has proved one of them does not take away the next.';
-
-CREATE OR REPLACE VIEW city.completeness AS
-SELECT g.gw, l.epoch, l.stream, l.opened, g.joined_epoch, m.highest, m.numbers, m.covered, m.missing,
-    m.gaps::text AS gaps, m.proved
-FROM kerbstone.ledger AS l JOIN kerbstone.gateway AS g ON g.id = l.gateway
-CROSS JOIN LATERAL (SELECT upper(l.got + l.covered) - 1 AS top) AS t
-CROSS JOIN LATERAL (SELECT int8multirange(int8range(1, t.top + 1)) - l.got - l.covered AS gaps) AS o
-CROSS JOIN LATERAL (
-    SELECT t.top AS highest, o.gaps,
-        (SELECT coalesce(sum(upper(n) - lower(n)), 0) FROM unnest(l.got) AS n) AS numbers,
-        (SELECT coalesce(sum(upper(n) - lower(n)), 0) FROM unnest(l.covered - l.got) AS n)
-            AS covered,
-        (SELECT coalesce(sum(upper(n) - lower(n)), 0) FROM unnest(o.gaps) AS n) AS missing,
-        (SELECT coalesce(sum(upper(n) - lower(n)), 0)
-            FROM kerbstone.proof AS p CROSS JOIN unnest(p.numbers) AS n WHERE p.ledger = l.id)
-            AS proved
-) AS m
-WHERE t.top IS NOT NULL;
-COMMENT ON COLUMN city.completeness.proved IS 'How many records a manifest has proved.';
