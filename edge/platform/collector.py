@@ -28,8 +28,6 @@ from edge.wire import MAX_PAYLOAD
 GROUP_RECORDS: Final = 500  # messages of one commit
 GROUP_BYTES: Final = 8 << 20
 RECEIVE_MAXIMUM: Final = 2 * GROUP_RECORDS  # the broker sends while a group is stored and answered
-PROVED_BUSY: Final = 2  # gateways whose manifests are proved after a group, while others wait
-PROVED_IDLE: Final = 10
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
 QUIET_NS: Final = 10_000_000  # after which no others are expected
 IDLE_NS: Final = 1_000_000_000  # one wait for messages: to say that one is there, and to look up
@@ -138,9 +136,11 @@ class Collector:
             if idle_s is not None and quiet_ns >= idle_s * 1e9:
                 break
             wait_ns = IDLE_NS if idle_s is None else min(IDLE_NS, idle_s * 1e9 - quiet_ns)
-            heard = client.arrived or client.receive(wait_ns / 1e9)
+            unproved = self._ingest.unproved  # the time until the next message is for proofs
+            heard = client.arrived or client.receive(0 if unproved else wait_ns / 1e9)
             self.counts.receipts = client.published
             if not heard:
+                self._ingest.prove()
                 continue
             self._gather(client)
             self._store_arrived(client)
@@ -162,7 +162,7 @@ class Collector:
         now = self._clock.now()
         receipts = self._ingest.take((each.came for each in group), now.mono_ns, now.wall_ns)
         client.answer(receipts, (message.number for message in group))
-        self._ingest.prove(PROVED_BUSY if client.arrived else PROVED_IDLE)
+        self._ingest.prove_when_due()
 
 
 async def _in_thread(work: Callable[[], None], end: Callable[[], None]) -> None:

@@ -39,7 +39,10 @@ from edge.wire import (
 )
 
 AHEAD_MS: Final = 86_400_000  # the clock of a broker may differ, but not more
-SEALED_LIMIT: Final = 100_000  # gateways whose manifests wait; others are looked at with their next
+UNPROVED_LIMIT: Final = 100_000  # gateways; the manifests of others are looked at with their next
+BUSY_GROUPS: Final = (
+    10  # while messages wait, one gateway after so many groups: receipts come first
+)
 FILLS_DISK: Final = frozenset({"stored", "conflict"})
 TOO_FAST: Final = (
     "its gateway sends more than is stored of one; without a receipt it keeps what is beyond that, "
@@ -92,7 +95,7 @@ class RecordIngest:
         self._keep_notices = keep_notices
         self._rate = IntakeRate(IntakeLimit()) if rate is None else rate
         self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
-        self._sealed: OrderedDict[str, None] = OrderedDict()  # gateways with new manifests
+        self._unproved: OrderedDict[str, None] = OrderedDict()  # gateways with new manifests
 
     def take(
         self, group: Iterable[ArrivedMessage], mono_ns: int, wall_ns: int
@@ -153,27 +156,38 @@ class RecordIngest:
 
     def prove_later(self, gateways: Iterable[str]) -> None:
         """Whose manifests have come and nobody has looked at."""
-        self._sealed.update(dict.fromkeys(islice(gateways, SEALED_LIMIT)))
+        self._unproved.update(dict.fromkeys(islice(gateways, UNPROVED_LIMIT)))
 
-    def prove(self, gateways: int) -> None:
-        """The new manifests of at most so many gateways. What is not proved, an audit has to read,
+    @property
+    def unproved(self) -> int:
+        """Gateways with manifests that nobody has looked at."""
+        return len(self._unproved)
+
+    def prove(self) -> None:
+        """The manifests of one gateway, or some of them. What is not proved, an audit has to read,
         and nothing else follows; so it may wait until there is time."""
-        for _ in range(min(gateways, len(self._sealed))):
-            gw, _ = self._sealed.popitem(last=False)
-            try:
-                held, more = prove_some(self._store, gw)
-                self.counts.proved += held
-                if more:  # after the others
-                    self._sealed[gw] = None
-            except RecordStoreError as error:
-                self._report_limited("not proved", gw, f"{gw}: {error}")
+        if not self._unproved:
+            return
+        gw, _ = self._unproved.popitem(last=False)
+        try:
+            held, more = prove_some(self._store, gw)
+            self.counts.proved += held
+            if more:  # after the others
+                self._unproved[gw] = None
+        except RecordStoreError as error:
+            self._report_limited("not proved", gw, f"{gw}: {error}")
+
+    def prove_when_due(self) -> None:
+        """After each group while there is no other time."""
+        if self.counts.commits % BUSY_GROUPS == 0:
+            self.prove()
 
     def _count(self, each: CommittedRecord) -> None:
         counts, gw = self.counts, each.entry.key[0]
         if each.verdict == "stored" and each.entry.key[2] == "manifest":
-            self._sealed[gw] = None
-            if len(self._sealed) > SEALED_LIMIT:
-                self._sealed.popitem(last=False)
+            self._unproved[gw] = None
+            if len(self._unproved) > UNPROVED_LIMIT:
+                self._unproved.popitem(last=False)
         match each.verdict:
             case "stored":
                 counts.stored += 1

@@ -21,8 +21,6 @@ from edge.wire import Payload
 
 GROUP_RECORDS: Final = 1_000
 GROUP_BYTES: Final = 16 << 20
-PROVED_IDLE: Final = 4  # gateways whose manifests are proved after a group
-BUSY_GROUPS: Final = 10  # while others wait, one gateway after so many groups: receipts come first
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
 STEP_NS: Final = 5_000_000
 RETRY_NS: Final = 500_000_000  # doubled up to MAX_RETRY_NS, and spread: not all sinks at once
@@ -49,7 +47,6 @@ class Sink:
         self.counts = ingest.counts
         self._ingest, self._brokers, self._clock = ingest, brokers, clock
         self._prefix, self._random = prefix, random
-        self._groups = 0
         self._untaken = False  # the broker does not take our receipts
 
     async def run(
@@ -96,8 +93,7 @@ class Sink:
 
     async def _consume(self, queue: RecordQueue, stop: asyncio.Event, idle_s: float | None) -> None:
         while True:
-            if not queue.arrived:
-                await queue.wait(stop, idle_s)
+            await self._wait(queue, stop, idle_s)
             queue.check()
             if stop.is_set() or not queue.arrived:
                 return
@@ -108,9 +104,14 @@ class Sink:
                 return
             taken = await queue.answer(receipts, group[-1])
             self._count_receipts(taken, len(receipts), queue)
-            self._groups += 1
-            gateways = int(self._groups % BUSY_GROUPS == 0) if queue.arrived else PROVED_IDLE
-            await asyncio.to_thread(self._ingest.prove, gateways)
+            await asyncio.to_thread(self._ingest.prove_when_due)
+
+    async def _wait(self, queue: RecordQueue, stop: asyncio.Event, idle_s: float | None) -> None:
+        """For the next message. The time until it comes is for proofs."""
+        while self._ingest.unproved and not (queue.arrived or queue.lost.is_set() or stop.is_set()):
+            await asyncio.to_thread(self._ingest.prove)
+        if not queue.arrived:
+            await queue.wait(stop, idle_s)
 
     def _count_receipts(self, taken: int, owed: int, queue: RecordQueue) -> None:
         """Says when the broker begins to take none, and when it takes them again."""

@@ -1,6 +1,7 @@
 """`kerbstone receipts` as a process, against mosquitto and a gateway that waits for receipts."""
 
 import asyncio
+import contextlib
 import json
 import random
 import shlex
@@ -21,7 +22,7 @@ from edge.wire import JSON, Payload, Topics, decode_receipts, encode
 from tests.kit.broker import Make
 from tests.kit.platform import COMMAND, ROOT, gateway
 from tests.kit.platform import platform as receiving
-from tests.kit.records import E1, E2, GW, TOPICS, entry, envelope, record
+from tests.kit.records import E1, E2, GW, TOPICS, entry, envelope, record, sealed
 from tests.kit.waiting import until
 from tests.long import more, one_in, size
 from tests.platform.formerstore import write_former
@@ -167,6 +168,23 @@ async def test_what_came_while_nobody_was_there_is_stored(mosquitto: Make, tmp_p
         assert not sender.receipted
         with receiving(broker, store):
             await until(lambda: len(sender.receipted) == 10)
+
+
+async def test_a_manifest_is_proved_while_nothing_else_comes(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker, path = mosquitto(), tmp_path / "store.db"
+
+    def proved() -> list[str]:
+        store = open_store(path, write=False)
+        with contextlib.closing(store):
+            return [stream for _, stream, _ in store.proofs(GW)]
+
+    with receiving(broker, path):
+        async with gateway(broker) as sender:
+            for each in sealed(record(1), record(2)):
+                await sender.publish(each)
+            await until(lambda: proved() == ["air", "manifest"])
 
 
 async def test_what_an_earlier_version_has_subscribed_is_left(

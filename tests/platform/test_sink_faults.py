@@ -6,6 +6,7 @@ that was under way, and a fault would do that until all of it lies in `kerbstone
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
@@ -18,11 +19,13 @@ from pamqp.header import ContentHeader
 
 from edge.platform import sink as sink_module
 from edge.platform.amqp import SWAPPED, LostConnectionError
+from edge.platform.openstore import open_store
 from edge.platform.recordingest import RecordIngest
 from edge.platform.recordqueue import RecordQueue
 from edge.platform.sink import Sink
 from edge.platform.subscription import BrokerSource
 from edge.wire import Payload, encode
+from tests.bench.cityrecords import bundles
 from tests.kit.broker import free_port
 from tests.kit.clock import JumpingClock
 from tests.kit.fixtures import rabbit
@@ -76,7 +79,11 @@ class FakeQueue(RecordQueue):
 def delivered() -> DeliveredMessage:
     made = record(1)
     payload = encode(made, envelope(made), GW, "json")
-    topic = TOPICS.record(made.key.stream, made.source)
+    return message(TOPICS.record(made.key.stream, made.source), payload)
+
+
+def message(topic: str, payload: Payload) -> DeliveredMessage:
+    """As the library gives it."""
     header = ContentHeader(properties=spec.Basic.Properties(content_type=payload.content_type))
     deliver = spec.Basic.Deliver("sink", 1, routing_key=topic.translate(SWAPPED))
     channel: Any = None
@@ -105,6 +112,25 @@ async def test_a_fault_of_ours_comes_out_as_it_is(
     with pytest.raises(fault, match="ours"):
         await asyncio.wait_for(sink(RaisingStore(fault("ours")), said).run(asyncio.Event()), 10)
     assert (queue.opened, said) == (1, [])
+
+
+async def test_the_time_between_messages_is_for_proofs(
+    queue: type[FakeQueue], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All gateways of a city seal in one minute, and then nothing comes for a while."""
+    sent = [each for bundle in bundles(30, 16) for each in bundle]
+
+    async def open_(self: RecordQueue, source: BrokerSource) -> None:
+        for each in sent:
+            await self._came(message(each.topic, Payload(each.payload, each.content_type)))
+
+    monkeypatch.setattr(FakeQueue, "open", open_)
+    store = open_store(tmp_path / "store.db", write=True)
+    one = sink(store, [])
+    await asyncio.wait_for(one.run(asyncio.Event(), idle_s=0.01), 60)
+    store.close()
+    assert one.counts.stored == len(sent)
+    assert one.counts.proved == sum("/manifest" in each.topic for each in sent) == 90
 
 
 async def test_a_lost_connection_is_made_anew(queue: type[FakeQueue]) -> None:
