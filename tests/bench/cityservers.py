@@ -7,13 +7,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import psycopg
 
 from tests.kit.postgres import PostgresServer, socket_folder
 from tests.kit.process import ROOT, environment
 from tests.kit.rabbit import RabbitNode
 
 IDLE_S: Final = 1.0
+STORED: Final = """
+SELECT coalesce(sum(upper(n) - lower(n)), 0) FROM kerbstone.ledger, unnest(got) AS n"""
 TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -34,8 +38,8 @@ class CityServers:
         where = ["--broker", self.rabbit.amqp_url, "--database", database]
         return [*self._programs, "sink", *where, *login, *options]
 
-    def sinks(self, database: str, count: int) -> tuple[float, float, dict[str, int]]:
-        """So many of them until nothing comes: seconds, seconds of CPU, and their counts."""
+    def sinks(self, database: str, count: int, records: int = 0) -> "SinksRun":
+        """So many of them until nothing comes and all is proved."""
         words = self.sink(database, "--idle", str(IDLE_S), "--json")
         before, began_s = children_s(), time.monotonic()
         running = [
@@ -48,9 +52,27 @@ class CityServers:
             )
             for _ in range(count)
         ]
+        stored_s, stored_cpu_s = 0.0, 0.0
+        with psycopg.connect(database, autocommit=True) as db:
+            while records and not stored_s:
+                if db.execute(STORED).fetchone() == (records,):
+                    stored_s = time.monotonic() - began_s
+                    stored_cpu_s = sum(tree_s(each.pid) for each in running)
+                time.sleep(0.02)
         said = [json.loads(each.communicate()[0]) for each in running]
+        counts = {name: sum(each[name] for each in said) for name in said[0]}
         took_s = time.monotonic() - began_s - IDLE_S
-        return took_s, children_s() - before, {k: sum(s[k] for s in said) for k in said[0]}
+        return SinksRun(took_s, children_s() - before, stored_s, stored_cpu_s, counts)
+
+
+class SinksRun(NamedTuple):
+    """Seconds, and seconds of CPU: to the end of all, and until the last record was stored."""
+
+    took_s: float
+    cpu_s: float
+    stored_s: float
+    stored_cpu_s: float
+    counts: dict[str, int]
 
 
 def children_s() -> float:

@@ -36,7 +36,7 @@ def text(value: str) -> bytes:
 def main() -> None:
     port, gateways, minutes = map(int, sys.argv[1:])
     packets: list[bytes] = []
-    size = 0
+    size = manifests = 0
     for bundle in bundles(gateways, minutes):
         for topic, payload, content_type in bundle:
             properties = b"\x03" + text(content_type)
@@ -44,6 +44,7 @@ def main() -> None:
             head = text(topic) + number + bytes([len(properties)]) + properties
             packets.append(packet(0x32, head + payload))
             size += len(payload)
+            manifests += "/manifest" in topic
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(
@@ -60,7 +61,8 @@ def main() -> None:
             acknowledged += _answer(answers) == 0x40
     while acknowledged < len(packets):
         acknowledged += _answer(answers) == 0x40
-    print(json.dumps({"messages": len(packets), "bytes": size}), flush=True)
+    told = {"messages": len(packets), "bytes": size, "manifests": manifests}
+    print(json.dumps(told), flush=True)
 
 
 def _answer(stream: BinaryIO) -> int:
