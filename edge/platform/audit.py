@@ -85,30 +85,38 @@ def audit_store(
     """Gateways in the order of their names; of proved records only this `day` is counted. Raises
     RecordStoreError."""
     for gw, joined in store.gateways():
-        if gateway is not None and gateway != gw:
+        if gateway not in (None, gw):
             continue
-        source = AuditSource(store, gw, proved=keys is None and not contents)
-        by_proofs: GatewayAudit | None = None
-        try:
-            while True:
-                site_check = SiteCheck(gw, prefix, sites)
-                auditing = _GatewayAuditor(
-                    source, ReceivedRanges(gw, joined or 0), site_check, keys, day
-                )
-                done = auditing.run(progress, known=joined is not None)
-                if not source.odd:
-                    break
-                by_proofs = None if source.short else done
-                source = AuditSource(store, gw, proved=False)  # reading finds what is wrong
-            if by_proofs is not None and (gone := auditing.not_read()):
-                by_proofs.find_again(done, gone)
-                done = by_proofs
-        except DamagedRecordsError as error:
-            done = by_proofs or GatewayAudit(gw)
-            done.find(
-                AuditFinding("damage", f"{gw}: {error}: the audit of this gateway ends there")
-            )
-        yield done
+
+        def auditor(proved: bool, gw: str = gw, joined: int | None = joined) -> _GatewayAuditor:
+            return _GatewayAuditor(
+                AuditSource(store, gw, proved=proved), ReceivedRanges(gw, joined or 0),
+                SiteCheck(gw, prefix, sites), keys, day, progress, known=joined is not None,
+            )  # fmt: skip
+
+        yield _audit(auditor, gw, proved=keys is None and not contents)
+
+
+def _audit(auditor: Callable[[bool], "_GatewayAuditor"], gw: str, *, proved: bool) -> GatewayAudit:
+    """By what was `proved`; where that and the records do not agree, by reading all of them."""
+    by_proofs: GatewayAudit | None = None
+    try:
+        first = auditor(proved)
+        done = first.run()
+        if not first.source.odd:
+            return done
+        by_proofs = None if first.source.short else done
+        again = auditor(False)
+        done = again.run()
+        if by_proofs is None or not (gone := again.not_read()):
+            return done
+        by_proofs.find_again(done, gone)
+        return by_proofs
+    except DamagedRecordsError as error:
+        done = by_proofs or GatewayAudit(gw)
+        text = f"{gw}: {error}: the audit of this gateway ends there"
+        done.find(AuditFinding("damage", text))
+        return done
 
 
 class _GatewayAuditor:
@@ -116,29 +124,32 @@ class _GatewayAuditor:
 
     def __init__(
         self, source: AuditSource, received: ReceivedRanges, site_check: SiteCheck,
-        keys: CertificateKeys | None, day: str | None,
+        keys: CertificateKeys | None, day: str | None, progress: Callable[[int], None], *,
+        known: bool,
     ) -> None:  # fmt: skip
-        self._source, self._store, self._received = source, source.store, received
+        """`known`: with which epoch the store began to hear of it."""
+        self.source, self._store, self._received = source, source.store, received
         self._site_check, self._keys, self._day = site_check, keys, day
+        self._progress, self._known = progress, known
         self._done = GatewayAudit(received.gw)
         self._registers, self._corrections = RegisterContinuity(), RedatedMoments()
         self._signed = self._unsigned = 0  # manifests
 
-    def run(self, progress: Callable[[int], None], *, known: bool) -> GatewayAudit:
-        """`known`: with which epoch the store began to hear of it."""
+    def run(self) -> GatewayAudit:
+        """Once."""
         done, received = self._done, self._received
         found: list[AuditFinding] = []  # reported at the end, when the days are known
-        if not known:
+        if not self._known:
             text = f"{received.gw}: the store has lost the note of this gateway's first record"
             found.append(AuditFinding("damage", f"{text}: all earlier numbers are expected, too"))
-        source = self._source
+        source = self.source
         for date, counts in source.days(self._day):
             done.days.day(date).add(counts)
         done.branch, done.records = source.branch, source.records
         for entry in source.entries(received, self._registers, done.days, self._site_check):
             done.records += 1
             if done.records % PROGRESS_EVERY == 0:
-                progress(done.records)
+                self._progress(done.records)
             if (foreign := self._site_check.take(entry)) is not None:
                 found.append(foreign)
             else:
@@ -216,7 +227,7 @@ class _GatewayAuditor:
     def _manifests(self) -> None:
         done, received, store = self._done, self._received, self._store
         refused: set[Key] = set()
-        source = self._source
+        source = self.source
         for epoch, folded in source.manifests:
             self._corrections.add(epoch, moments_of(folded))
             self._signed += folded.signed
