@@ -107,11 +107,7 @@ class _Turn:
         self._present: dict[Place, Numbers] = {}
         self._moments: dict[int, RedatedMoments] = {}
         self._desk, self._gw = desk, gw
-        self._chapters: dict[Place, list[StreamProof]] = {}
-        self._changed: set[tuple[Place, int]] = set()
-        self._days: dict[Place, dict[str, DayCounts]] = {}
-        self._full: set[Place] = set()  # their next part begins a chapter
-        self._large: set[Place] = set()  # they take no more
+        self._chapters = _Chapters(desk)
         self._redated: dict[Place, list[int]] = {}  # of which the times are proved now
 
     def run(self) -> None:
@@ -126,23 +122,21 @@ class _Turn:
                     break
                 left -= 1
                 self._look(entry)
-        for place, chapter in sorted(self._changed):
-            self._desk.keep(*place, chapter, self._chapters[place][chapter])
+        self._chapters.keep()
         for place, numbers in self._redated.items():
             self._desk.forget_redated(*place, numbers)
-        for place, days in self._days.items():
-            self._desk.add_days(*place, days)
 
     def _manifests(self, epoch: int, ranges: Sequence[Range]) -> Iterator[ReceivedRecord]:
         for first, last in ranges:
             yield from self._desk.records(epoch, "manifest", first, last)
 
     def _retry(self, epoch: int) -> None:
-        waiting = self._first(epoch).waiting
-        self._first(epoch).waiting = []
+        place = epoch, "manifest"
+        waiting = self._chapters.first(place).waiting
+        self._chapters.first(place).waiting = []
         for each in waiting:
             if self._read >= READ_A_TURN or self._absent(each):
-                self._first(epoch).waiting.append(each)
+                self._chapters.first(place).waiting.append(each)
                 continue
             for entry in self._desk.records(epoch, "manifest", each.seq, each.seq):
                 self._look(entry, each.tries)
@@ -150,8 +144,7 @@ class _Turn:
     def _look(self, entry: ReceivedRecord, tries: int = 0) -> None:
         """Fold it, let it wait, or leave it to the audit."""
         _, epoch, _, seq = entry.key
-        first = self._first(epoch)
-        self._changed.add(((epoch, "manifest"), 0))
+        first = self._chapters.change_first((epoch, "manifest"))
         try:
             sent = _whole(entry)
             seal = seal_of(entry.key, sent)
@@ -160,7 +153,7 @@ class _Turn:
             if not seal.count and "former" not in sent:
                 raise OddRecordError("it seals nothing, and another one may say the same")
             ranges = list(seal.ranges)
-            known = self._sealed_before(seal)
+            known = self._chapters.sealed((seal.epoch, seal.stream))
             if without(ranges, without(ranges, known)):
                 raise OddRecordError("some of it is sealed already")
             waiting = WaitingManifest(seq, seal.epoch, seal.stream, ranges, tries)
@@ -226,7 +219,7 @@ class _Turn:
             said.sealed = union((), seal.ranges)
         else:
             parts.append(((seal.epoch, "manifest"), StreamProof(sealed=union((), seal.ranges)), {}))
-        self._fold(parts)
+        self._chapters.fold(parts)
         if again := set(redated) & set(seal.numbers):
             self._redated.setdefault((seal.epoch, seal.stream), []).extend(again)
         self.held += 1
@@ -254,26 +247,64 @@ class _Turn:
         """By which its records were dated anew, as manifests say that hold, or are looked at."""
         if (found := self._moments.get(epoch)) is None:
             found = self._moments[epoch] = RedatedMoments(MOMENTS_LIMIT)
-            for proof in self._of((epoch, "manifest")):
+            for proof in self._chapters.of((epoch, "manifest")):
                 found.add(epoch, moments_of(proof))
         return found
 
     def _may_read(self, place: Place) -> None:
         """Raises OddRecordError where records were read in vain too often: a manifest of some
         bytes may name thousands of them, and thousands of manifests the same ones."""
-        if self._of(place)[0].vain > READ_IN_VAIN * count_in_ranges(self._present[place].ranges()):
+        there = count_in_ranges(self._present[place].ranges())
+        if self._chapters.first(place).vain > READ_IN_VAIN * there:
             raise OddRecordError("too many manifests of these records do not hold")
 
     def _in_vain(self, place: Place, records: int) -> None:
         if records:
-            self._of(place)[0].vain += records
-            self._changed.add((place, 0))
+            self._chapters.change_first(place).vain += records
 
-    def _fold(self, parts: Sequence[tuple[Place, StreamProof, dict[str, DayCounts]]]) -> None:
+
+class _Chapters:
+    """What is kept of a gateway, as far as it is looked at, and what of it has changed."""
+
+    def __init__(self, desk: ProofDesk) -> None:
+        self._desk = desk
+        self._found: dict[Place, list[StreamProof]] = {}
+        self._changed: set[tuple[Place, int]] = set()
+        self._days: dict[Place, dict[str, DayCounts]] = {}
+        self._full: set[Place] = set()  # their next part begins a chapter
+        self._large: set[Place] = set()  # they take no more
+
+    def of(self, place: Place) -> list[StreamProof]:
+        """In order; at least one."""
+        if (found := self._found.get(place)) is None:
+            kept = self._desk.chapters(*place)
+            found = self._found[place] = [proof for proof, _ in kept] or [StreamProof()]
+            if kept and kept[-1][1] > CHAPTER_BYTES:
+                self._full.add(place)
+            if sum(size for _, size in kept) > PLACE_BYTES:
+                self._large.add(place)
+        return found
+
+    def first(self, place: Place) -> StreamProof:
+        """Where it stands what waits, what is left to the audit, and what was read in vain."""
+        return self.of(place)[0]
+
+    def change_first(self, place: Place) -> StreamProof:
+        """The same, to be changed."""
+        self._changed.add((place, 0))
+        return self.first(place)
+
+    def sealed(self, place: Place) -> list[Range]:
+        """What manifests that hold have sealed of it."""
+        is_own = place[1] == "manifest"
+        return union((), (r for each in self.of(place)
+                          for r in (each.sealed if is_own else each.numbers)))  # fmt: skip
+
+    def fold(self, parts: Sequence[tuple[Place, StreamProof, dict[str, DayCounts]]]) -> None:
         """All of them, or none. Raises OddRecordError."""
         made: list[tuple[Place, StreamProof]] = []
         for place, part, _ in parts:
-            chapters = self._of(place)
+            chapters = self.of(place)
             if place in self._large:
                 raise OddRecordError("what is kept of its epoch and stream takes too much room")
             if place in self._full:
@@ -281,7 +312,7 @@ class _Turn:
                 chapters.append(StreamProof())
             made.append((place, merge_proofs(chapters[-1], part, place[0])))
         for place, proof in made:
-            chapters = self._of(place)
+            chapters = self.of(place)
             chapters[-1] = proof
             self._changed.add((place, len(chapters) - 1))
         for place, _, days in parts:
@@ -289,26 +320,12 @@ class _Turn:
             for day, counts in days.items():
                 counted.setdefault(day, DayCounts()).add(counts)
 
-    def _sealed_before(self, seal: Seal) -> list[Range]:
-        """What manifests that hold have sealed of its epoch and stream."""
-        proofs = self._of((seal.epoch, seal.stream))
-        if seal.stream == "manifest":
-            return union((), (each for proof in proofs for each in proof.sealed))
-        return union((), (each for proof in proofs for each in proof.numbers))
-
-    def _first(self, epoch: int) -> StreamProof:
-        """Where it stands what waits, and what is left to the audit."""
-        return self._of((epoch, "manifest"))[0]
-
-    def _of(self, place: Place) -> list[StreamProof]:
-        if (found := self._chapters.get(place)) is None:
-            kept = self._desk.chapters(*place)
-            found = self._chapters[place] = [proof for proof, _ in kept] or [StreamProof()]
-            if kept and kept[-1][1] > CHAPTER_BYTES:
-                self._full.add(place)
-            if sum(size for _, size in kept) > PLACE_BYTES:
-                self._large.add(place)
-        return found
+    def keep(self) -> None:
+        """What has changed."""
+        for place, chapter in sorted(self._changed):
+            self._desk.keep(*place, chapter, self._found[place][chapter])
+        for place, days in self._days.items():
+            self._desk.add_days(*place, days)
 
 
 def _whole(
