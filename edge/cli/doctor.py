@@ -44,6 +44,7 @@ from edge.health.openissues import whose_issue
 from edge.outbox import GLANCE_S
 from edge.terminal import echo, echo_json, progress
 
+ON_BUSES: Final = ("devices", "lanes", "bays", "signals", "contacts")  # in the status
 WIRES: Final = frozenset[CheckId]([*checks_of("wires"), "bus_rights"])
 ON_WIRES: Final = "read on the wires; the daemon does not run"
 BY_DAEMON: Final = "as the daemon reports; nothing was sent on the wires"
@@ -237,16 +238,14 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
 
 def _on_buses(status: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """These, and all that is on those of them that are buses."""
-    kinds = ("devices", "lanes", "bays", "signals", "contacts")
-    things = (each for kind in kinds for each in status.get(kind, {}).items())
+    things = (each for kind in ON_BUSES for each in status.get(kind, {}).items())
     return [*names, *(name for name, thing in things if thing.get("bus") in names)]
 
 
 def _known(status: Mapping[str, Any]) -> list[str]:
     """The names that may be asked for; a gateway of an older version tells of a contact only when
     something is wrong with it."""
-    kinds = ("buses", "devices", "lanes", "bays", "signals", "contacts")
-    told = (name for kind in kinds for name in status.get(kind, {}))
+    told = (name for kind in ("buses", *ON_BUSES) for name in status.get(kind, {}))
     return [*dict.fromkeys(filter(None, (*told, *map(_whose, status.get("issues", ())))))]
 
 

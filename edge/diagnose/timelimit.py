@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -10,20 +11,15 @@ T = TypeVar("T")
 def within(limit_s: float, work: Callable[[], T]) -> T:
     """The result of `work`, in a thread that is left behind when it takes too long: it ends with
     the process. Raises TimeoutError, or what `work` raises."""
-    done = threading.Event()
-    result: list[T] = []
-    failed: list[Exception] = []
+    answer: Future[T] = Future()
 
     def run() -> None:
         try:
-            result.append(work())
-        except Exception as error:  # noqa: BLE001  it is raised where it is waited for
-            failed.append(error)
-        done.set()
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
+            answer.set_exception(error)
 
     threading.Thread(target=run, name="time-limit", daemon=True).start()
-    if not done.wait(limit_s):
+    if not wait([answer], limit_s).done:
         raise TimeoutError(f"no answer within {limit_s:g} s")
-    if failed:
-        raise failed[0]
-    return result[0]
+    return answer.result()

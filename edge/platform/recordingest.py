@@ -123,15 +123,15 @@ class RecordIngest:
         if entries or refused:
             done = self._commit(entries, refused, mono_ns)
             self.counts.commits += 1
+        for message in refused:
+            self._count_refused(message)
         for each in done:
             self._count(each)
-        self.counts.foreign += sum(each.kind == "foreign" for each in refused)
-        self.counts.undecodable += sum(each.kind == "undecodable" for each in refused)
         self.counts.others += others
         return encode_receipts_of(each.entry for each in done if each.verdict not in NO_RECEIPT)
 
     def _commit(
-        self, entries: Sequence[ReceivedRecord], refused: list[RefusedMessage], mono_ns: int
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage], mono_ns: int
     ) -> list[CommittedRecord]:
         """What their gateways may send; of the others only that they came."""
         taken: list[ReceivedRecord] = []
@@ -139,10 +139,9 @@ class RecordIngest:
         for entry in entries:
             fits = self._rate.take(entry.key[0], entry.size, mono_ns)
             (taken if fits else beyond).append(entry)
-        refused += map(_beyond_rate, beyond)
         done: list[CommittedRecord] = []
         try:
-            done = self._store.commit(taken, refused)
+            done = self._store.commit(taken, [*refused, *map(_beyond_rate, beyond)])
         finally:
             new = {id(each.entry) for each in done if each.verdict in FILLS_DISK}
             for entry in taken:
@@ -181,6 +180,13 @@ class RecordIngest:
         """After each group while there is no other time."""
         if self.counts.commits % BUSY_GROUPS == 0:
             self.prove()
+
+    def _count_refused(self, each: RefusedMessage) -> None:
+        if each.kind == "foreign":
+            self.counts.foreign += 1
+        else:
+            self.counts.undecodable += 1
+        self._report_limited(each.kind, each.gw, f"{each.topic:.200}: {each.why:.200}")
 
     def _count(self, each: CommittedRecord) -> None:
         counts, gw = self.counts, each.entry.key[0]
@@ -253,7 +259,6 @@ class RecordIngest:
     ) -> RefusedMessage:
         gw, payload = gateway_of(came.topic, self._prefix), came.payload
         text = f"{why}".encode("utf-8", "backslashreplace").decode()
-        self._report_limited(kind, gw, f"{came.topic:.200}: {text:.200}")
         return RefusedMessage(
             kind, gw, came.topic, text, len(payload), payload[:REFUSED_PAYLOAD_KEPT], received
         )

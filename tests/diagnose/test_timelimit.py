@@ -1,5 +1,6 @@
 """What takes too long is left behind, and what fails is said by whoever waits for it."""
 
+import sys
 import threading
 
 import pytest
@@ -25,3 +26,17 @@ def test_what_hangs_is_left_behind() -> None:
     assert left.daemon, "it ends with the process"
     released.set()
     left.join(10)
+
+
+def test_whatever_ends_it_is_told_at_once() -> None:
+    """Not as a disk or a name server that does not answer."""
+    with pytest.raises(SystemExit):
+        within(5.0, lambda: sys.exit(3))
+
+
+def test_its_own_time_limit_is_not_ours() -> None:
+    def work() -> None:
+        raise TimeoutError("the broker said nothing")
+
+    with pytest.raises(TimeoutError, match="the broker said nothing"):
+        within(5.0, work)

@@ -71,8 +71,10 @@ class ReceiptedGateway:
         properties.ContentType = payload.content_type
         await self._client.publish(topic, payload.data, 1, retain, properties)
 
-    async def listen(self) -> None:
+    async def subscribe(self) -> None:
         await self._client.subscribe(self._topics.receipt, qos=1)
+
+    async def listen(self) -> None:
         async for message in self._client.messages:
             assert isinstance(message.payload, bytes)
             self.messages += 1
@@ -84,11 +86,15 @@ class ReceiptedGateway:
 
 @contextlib.asynccontextmanager
 async def gateway(broker: MqttBroker, topics: Topics = TOPICS) -> AsyncIterator[ReceiptedGateway]:
+    """One that has subscribed."""
     async with aiomqtt.Client(
         "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5, timeout=60
     ) as client:
         client.pending_calls_threshold = 10_000
         made = ReceiptedGateway(client, topics)
+        # not in the task: Python 3.11's `wait_for`, in which aiomqtt waits for the SUBACK, loses a
+        # `cancel` that comes in the same moment, and the task would never end
+        await made.subscribe()
         task = asyncio.create_task(made.listen())
         try:
             yield made

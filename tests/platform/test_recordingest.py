@@ -1,17 +1,21 @@
 """What becomes of messages that have come: counted, told, stored, and receipted or not."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.platform import keepquota, recordingest
-from edge.platform.recordingest import MESSAGES_PER_GATEWAY
-from edge.platform.recordstore import RecordStore
+from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
+from edge.platform.recordingest import MESSAGES_PER_GATEWAY, RecordIngest
+from edge.platform.recordstore import CommittedRecord, RecordStore, RecordStoreError
 from edge.platform.sitecheck import AllowedSites
+from edge.platform.subscription import ArrivedMessage
 from edge.wire import JSON, Payload, encode
 from tests.kit.broker import Make
 from tests.kit.platform import gateway
-from tests.kit.records import E1, GW, TOPICS, entry, envelope, record
+from tests.kit.records import E1, GW, NOON, TOPICS, entry, envelope, record
 from tests.platform.collecting import AIR, ALL, collecting, store
 
 __all__ = ["store"]
@@ -138,3 +142,29 @@ async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_tol
     assert foreign.endswith(f"{GW} belongs to nord, but publishes under stadt")
     assert (running.counts["foreign"], list(store.records(GW))) == (1, [])
     assert [(gw, kind) for gw, kind, _ in store.tallies()] == [(GW, "foreign")], "it is written"
+
+
+def test_what_is_given_again_until_it_is_stored_is_told_once() -> None:
+    class Away:
+        left = 20
+
+        def commit(
+            self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+        ) -> list[CommittedRecord]:
+            assert [each.kind for each in refused] == ["undecodable"]
+            self.left -= 1
+            if self.left >= 0:
+                raise RecordStoreError("away")
+            return []
+
+    store: Any = Away()
+    said: list[str] = []
+    ingest = RecordIngest(store, report=said.append)
+    group = [ArrivedMessage(AIR, b"no record", JSON, retained=False)]
+    for _ in range(20):
+        with pytest.raises(RecordStoreError):
+            ingest.take(group, 0, NOON)
+    assert said == []
+    ingest.take(group, 0, NOON)
+    assert [text.partition(": ")[0] for text in said] == ["undecodable"]
+    assert ingest.counts.undecodable == 1

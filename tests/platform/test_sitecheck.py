@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.core import ConfigError
 from edge.platform.audit import audit_store
-from edge.platform.keepquota import KEPT_PER_KIND
+from edge.platform.keepquota import COVERS, EXCESS, KEPT_PER_KIND, RATE, KeepQuota
 from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.sitecheck import (
@@ -131,6 +132,16 @@ def test_contents_that_were_not_kept_are_a_finding(tmp_path: Path) -> None:
         f"{GW}: 1 more contents arrived under numbers that were already used"
     )
     store.close()
+
+
+def test_whatever_has_no_receipt_is_a_finding() -> None:
+    tallies = KeepQuota()
+    kinds = {*EXCESS, RATE, COVERS}
+    for kind in kinds:
+        tallies.count(GW, kind)
+    store: Any = SimpleNamespace(tallies=lambda: tallies)
+    told = [finding.text for gw, finding in refused_findings(store) if gw == GW]
+    assert len({*told}) == len(kinds)
 
 
 def test_topics_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
