@@ -106,7 +106,9 @@ class MqttCityLine:
                 reading = asyncio.create_task(self._read_held(client, found))
                 await self._clock.sleep_until(self._clock.now().mono_ns + HELD_NS)
                 reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+                (ended,) = await asyncio.gather(reading, return_exceptions=True)
+                if isinstance(ended, Exception):
+                    raise ended  # what had not come by then is not known
         except (aiomqtt.MqttError, OSError) as error:
             raise LineLostError(str(error)) from error
         return found

@@ -64,7 +64,8 @@ def _shared(
     """That nobody on a bus answers is the fault of the bus, or of what its devices share."""
     failed = [(each.reason, each.text or problems.get(each.name, "")) for each in devices]
     unasked = any(_is_unasked(device) for device in devices)
-    if not unasked and not is_of_bus(failed):
+    answers = any(device.reason is None and device.reads for device in devices)
+    if answers or not (unasked or is_of_bus(failed)):
         return None
     about, names = f"bus {bus}", ", ".join(device.name for device in devices)
     if unasked or any(_may_pass(device) for device in devices):

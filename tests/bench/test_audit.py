@@ -77,6 +77,10 @@ def test_a_year_of_a_city(postgres: PostgresServer, report: Report) -> None:
         numbers = fill(db, YEARS, LOST)
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("VACUUM ANALYZE")
+        for table in ("proof", "proof_day", "ledger"):
+            sized = db.execute("SELECT pg_total_relation_size(%s)", [f"{SCHEMA}.{table}"])
+            (size,) = sized.fetchone() or (0,)
+            report.say(f"{table}: a city's year", f"{size / 1e6:,.0f} MB")
         began = time.monotonic()
         (missing,) = db.execute("SELECT sum(missing) FROM city.completeness").fetchone() or (None,)
         report.add("completeness: a city's year", time.monotonic() - began, 60.0, "s", "limit")

@@ -97,6 +97,19 @@ async def test_who_may_not_look_at_what_is_retained_hears_it() -> None:
             await line.held([TOPICS.status, TOPICS.meta])
 
 
+async def test_a_connection_that_ends_while_we_look_is_told() -> None:
+    """Or what had not come by then would not be retained."""
+    async with raw_broker() as broker, line_to(broker) as line:
+
+        def ends_behind(_name: str) -> int:
+            asyncio.get_running_loop().call_later(0.1, broker.hang_up)
+            return 1
+
+        broker.suback = ends_behind
+        with pytest.raises(LineLostError):
+            await line.held([TOPICS.status])
+
+
 async def test_who_may_not_listen_at_all_hears_it() -> None:
     async with raw_broker() as broker, line_to(broker) as line:
         broker.suback = lambda _name: 0x87

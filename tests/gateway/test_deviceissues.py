@@ -54,6 +54,18 @@ def test_what_all_devices_of_a_bus_share_is_told_once(
         assert [each.kind for each in watch.issues] == ["device_fails"]
 
 
+def test_a_bus_that_answers_is_well_before_all_of_its_devices_were_asked(tmp_path: Path) -> None:
+    """After a start one of them may be read in an hour only."""
+    hut, roof = (Polled(name, Reason.SILENT, STUCK) for name in ("hut", "roof"))
+    parts = replace(WELL, device=hut, neighbours=(roof,))
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.kind for each in watch.issues] == ["bus_fails"]
+    parts.device, parts.neighbours = Polled("hut", reads=0), (Polled("roof", reads=0),)
+    assert len(looked(watch, parts, 105).issues) == 1
+    parts.device = Polled("hut")
+    assert not len(looked(watch, parts, 110).issues)
+
+
 def test_a_bus_is_not_blamed_for_what_may_pass(tmp_path: Path) -> None:
     hut, roof = (Polled(name, Reason.SILENT, STUCK, failures=1) for name in ("hut", "roof"))
     parts = replace(WELL, device=hut, neighbours=(roof,))

@@ -11,10 +11,11 @@ from edge.core import Record
 from edge.platform import prover, walltimecheck
 from edge.platform.openstore import open_store
 from edge.platform.prover import prove_gateway, prove_some
-from edge.platform.receivedrecord import ReceivedRecord
+from edge.platform.receivedrecord import ReceivedRecord, WallTimes
 from edge.platform.recordstore import RecordStore
 from edge.platform.sqliteproofs import SqliteProofDesk
 from edge.platform.storedproofs import pack_proof
+from edge.wire.clockmoments import Moment
 from tests.kit.records import GW, entry, record
 from tests.platform.test_prover import by_contents, by_proofs, manifest, said
 
@@ -96,13 +97,14 @@ def test_records_that_many_manifests_name_in_vain_are_not_read_each_time(
 def test_of_moments_by_which_records_are_dated_anew_not_all_are_tried(
     store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[object] = []
+    tried: list[Moment] = []
     matches = walltimecheck._matches
-    monkeypatch.setattr(
-        walltimecheck,
-        "_matches",
-        lambda *of: tried.append(of) or matches(*of),  # type: ignore[func-returns-value]
-    )
+
+    def counted(wall: WallTimes, entry: ReceivedRecord, moment: Moment) -> bool:
+        tried.append(moment)
+        return matches(wall, entry, moment)
+
+    monkeypatch.setattr(walltimecheck, "_matches", counted)
     for n in range(1, 21):
         again = [[1, 0, 10**15 + (n * 32 + j) * 10**6, "ntp", None, None] for j in range(32)]
         put(store, record(n), manifest(n, record(n), clock_redelivered=again))
@@ -110,7 +112,7 @@ def test_of_moments_by_which_records_are_dated_anew_not_all_are_tried(
     tried.clear()
     put(store, record(21), manifest(21, record(21), clock=[]))
     assert prove_gateway(store, GW) == 0
-    assert len(tried) <= 200
+    assert 0 < len(tried) <= 200
     assert as_contents(store)
 
 
