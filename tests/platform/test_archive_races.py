@@ -21,7 +21,7 @@ from edge.platform.postgres.archive import Archiver
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.wire.contract.body import body_map
-from tests.kit.archiving import LATER, OPTIONS, all_records, all_views, archive_all, connect
+from tests.kit.archiving import LATER, OPTIONS, all_records, all_views, archive_all, connect, put
 from tests.kit.bodies import lane
 from tests.kit.fixtures import mortal_postgres
 from tests.kit.postgres import PostgresServer
@@ -37,11 +37,6 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 def traffic(seq: int, tq: TimeQuality = TimeQuality.NTP, source: str = "north_1") -> ReceivedRecord:
     body = dict(body_map(lane(source, volume=seq % 7)))
     return entry(record(seq, stream=Stream.TRAFFIC, source=source, body=body), tq)
-
-
-def put(url: str, *entries: ReceivedRecord) -> list[str]:
-    with closing(open_store(url, write=True)) as store:
-        return [done.verdict for done in store.commit(entries, [])]
 
 
 def numbers(url: str) -> list[int]:
