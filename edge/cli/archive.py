@@ -15,9 +15,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from edge import kernelclock
-from edge.cli.sink import NEEDED
+from edge.cli.citydatabase import city_database, megabytes, utc_day
 from edge.core import ConfigError
-from edge.platform.openstore import POSTGRES
 from edge.platform.recordstore import RecordStoreError
 from edge.terminal import echo, echo_json, progress
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 HOT_DAYS: Final = 2  # sinks write into the last ones, and look for repeats there first
 GATEWAYS_SHOWN: Final = 20  # of one day that is not proved
-MEGABYTE: Final = 1_000_000
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,14 +46,6 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.set_defaults(run=run)
 
 
-def utc_day(text: str) -> date:
-    """Of an option."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no date; write it as 2026-11-26") from None
-
-
 def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r:.20} is no number of days, such as 30")
@@ -64,24 +54,19 @@ def _days(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        if not args.database.startswith(POSTGRES):
-            raise ConfigError(f"--database {args.database}: write postgresql://USER@HOST/DATABASE")
         before, keep = _limits(
             args, datetime.fromtimestamp(kernelclock.wall_ns() / 1e9, UTC).date()
         )
-        from edge.platform.postgres.archive import Archiver
-        from edge.platform.postgres.opendatabase import open_database, store_errors
-        from edge.platform.postgres.retention import Retention
+        with city_database(args.database) as db:
+            from edge.platform.postgres.archive import Archiver
+            from edge.platform.postgres.retention import Retention
 
-        with store_errors(), open_database(args.database) as db:
             run_ = _Run(args, Archiver(db, progress=_show), Retention(db))
             if before is not None:
                 run_.pack(before)
             if keep is not None:
                 run_.remove(keep)
             return run_.verdict()
-    except ImportError as error:
-        return _fail(f"{NEEDED} ({error})", 2)
     except ConfigError as error:
         return _fail(str(error), 2)
     except RecordStoreError as error:
@@ -130,7 +115,7 @@ class _Run:
         for day in self._archiver.days(before):
             if self._dry:
                 size = self._archiver.size_before(day)
-                self._say(f"{day}: {_mb(size)} would be packed", {"day": day, "before": size})
+                self._say(f"{day}: {megabytes(size)} would be packed", {"day": day, "before": size})
                 continue
             done = self._archiver.archive(day)
             progress("")
@@ -142,8 +127,8 @@ class _Run:
                     packed_days=1, packed_records=done.records, before=done.before, after=done.after
                 )
                 text = (
-                    f"{day}: {_records(done.records)}, {_mb(done.before)} before, "
-                    f"{_mb(done.after)} after"
+                    f"{day}: {_records(done.records)}, {megabytes(done.before)} before, "
+                    f"{megabytes(done.after)} after"
                 )
                 if not self._archiver.drop(day):
                     text += "; its empty partitions are in use, and the next run drops them"
@@ -193,10 +178,11 @@ class _Run:
         if self._json:
             echo_json({name: sums[name] for name in names})
         elif not self._dry:
+            before, after = megabytes(sums["before"]), megabytes(sums["after"])
             echo(
-                f"packed {_records(sums['packed_records'])}, {_mb(sums['before'])} before, "
-                f"{_mb(sums['after'])} after; removed {_records(sums['removed_records'])}; kept "
-                f"without a proof {_records(sums['kept_records'])}"
+                f"packed {_records(sums['packed_records'])}, {before} before, {after} after; "
+                f"removed {_records(sums['removed_records'])}; kept without a proof "
+                f"{_records(sums['kept_records'])}"
             )
         return 1 if self._finding else 0
 
@@ -213,10 +199,6 @@ def _show(day: date, records: int) -> None:
 
 def _records(count: int) -> str:
     return f"{count} record" if count == 1 else f"{count} records"
-
-
-def _mb(size: int) -> str:
-    return f"{size / MEGABYTE:.1f} MB"
 
 
 def _fail(text: str, code: int) -> int:

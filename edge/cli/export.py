@@ -8,10 +8,8 @@ has nothing of that day, 2 wrong use, 3 the database cannot be reached or the fi
 import argparse
 from pathlib import Path
 
-from edge.cli.archive import MEGABYTE, utc_day
-from edge.cli.sink import NEEDED
+from edge.cli.citydatabase import city_database, megabytes, utc_day
 from edge.core import ConfigError
-from edge.platform.openstore import POSTGRES
 from edge.platform.recordstore import RecordStoreError
 from edge.terminal import echo, progress
 
@@ -31,18 +29,13 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     try:
-        if not args.database.startswith(POSTGRES):
-            raise ConfigError(f"--database {args.database}: write postgresql://USER@HOST/DATABASE")
-        from edge.platform.postgres.dayexport import export_day
-        from edge.platform.postgres.opendatabase import open_database, store_errors
+        with city_database(args.database) as db:
+            from edge.platform.postgres.dayexport import export_day
 
-        with store_errors(), open_database(args.database) as db:
             done = export_day(
                 db, args.view, args.day, args.to,
                 progress=lambda rows: progress(f"{rows} rows"),
             )  # fmt: skip
-    except ImportError as error:
-        return _fail(f"{NEEDED} ({error})", 2)
     except ConfigError as error:
         return _fail(str(error), 2)
     except RecordStoreError as error:
@@ -51,11 +44,9 @@ def run(args: argparse.Namespace) -> int:
         return _fail(f"{args.to}: the folder {args.to.parent} does not exist; make it", 3)
     except OSError as error:
         return _fail(f"{args.to}: {error.strerror or error}", 3)
-    finally:
-        progress("")
     if not done.rows:
         return _fail(f"{args.to}: {args.view} has nothing of {args.day}: 0 rows were written", 1)
-    echo(f"{args.to}: {done.rows} rows of {args.view}, {done.size / MEGABYTE:.1f} MB")
+    echo(f"{args.to}: {done.rows} rows of {args.view}, {megabytes(done.size)}")
     return 0
 
 

@@ -11,21 +11,18 @@ import asyncio
 import contextlib
 from pathlib import Path
 from random import Random
-from typing import Final
 
 from edge.acquire.clock import SystemClock
+from edge.cli.citydatabase import NEEDED, check_address
 from edge.cli.ingestrun import IngestRun, run_options
 from edge.cli.subscribe import prefix_option
 from edge.config.passwords import read_password
 from edge.core import ConfigError
-from edge.platform.openstore import POSTGRES
 from edge.platform.recordingest import RecordIngest
 from edge.platform.recordstore import RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import BrokerSource, UnreachableError, parse_source
 from edge.terminal import echo
-
-NEEDED: Final = "this needs the extra `city`: pip install 'kerbstone[city]'"
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
     clock = SystemClock()
     ours = IngestRun(args, clock)
     try:
-        if not args.database.startswith(POSTGRES):
-            raise ConfigError(f"--database {args.database}: write postgresql://USER@HOST/DATABASE")
+        check_address(args.database)
         if args.migrate:
             return _migrate(args.database)
         if not args.broker:

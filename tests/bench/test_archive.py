@@ -1,15 +1,15 @@
 """A day as rows and a day packed: bytes on disk, and how long `kerbstone archive` takes."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from edge.fleet.street import Street
 from tests.bench.cityrecords import LANES, bundles
 from tests.bench.citytables import archive_all, room, store_all
 from tests.bench.report import Report
-from tests.kit.postgres import PostgresServer, missing, socket_folder
+from tests.kit.fixtures import postgres
+from tests.kit.postgres import PostgresServer
 
+__all__ = ["postgres"]
 pytestmark = pytest.mark.bench
 
 GATEWAYS, MINUTES = 20, 300
@@ -17,19 +17,10 @@ A_DAY = 500 * 10.2 * 1440  # records of 500 gateways
 HOT, OLD = 1.6, 0.4  # bytes for each of payload
 
 
-@pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    if why := missing():
-        pytest.skip(why)
-    made = PostgresServer.made(socket_folder())
-    yield made
-    made.stop()
-
-
-def test_a_day_is_packed(server: PostgresServer, report: Report) -> None:
+def test_a_day_is_packed(postgres: PostgresServer, report: Report) -> None:
     street = Street(LANES, seed=1)
     messages = [each for made in bundles(GATEWAYS, MINUTES, street) for each in made]
-    url, _, _ = store_all(server, messages)
+    url, _, _ = store_all(postgres, messages)
     hot, _ = room(url, messages)
     wall, cpu = archive_all(url)
     old, _ = room(url, messages)

@@ -29,6 +29,12 @@ def connect(url: str) -> psycopg.Connection:
     return psycopg.connect(url, options=OPTIONS, autocommit=True)
 
 
+def put(url: str, *entries: ReceivedRecord) -> list[str]:
+    """Through a store of its own: what became of each."""
+    with closing(open_store(url, write=True)) as store:
+        return [done.verdict for done in store.commit(entries, [])]
+
+
 def archive_all(url: str, before: date = LATER) -> list[ArchivedDay]:
     """Each day in turn, and its partitions dropped."""
     with connect(url) as db:

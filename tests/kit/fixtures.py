@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from edge.platform.openstore import open_store
+from edge.platform.recordstore import RecordStore
 from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.gateway import GatewayProcess
 from tests.kit.memory import in_memory
@@ -53,6 +55,20 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer.made(socket_folder())
     yield server
     server.stop()
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    """Of a database of this test alone."""
+    return postgres.database()
+
+
+@pytest.fixture(name="store")
+def postgres_store(url: str) -> Iterator[RecordStore]:
+    """In the database of `url`."""
+    made = open_store(url, write=True)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from tests.kit.archiving import (
     archive_all,
     connect,
     other_sources,
+    put,
     spread,
 )
 from tests.kit.bodies import lane
@@ -47,13 +48,6 @@ def traffic(seq: int, tq: TimeQuality = TimeQuality.NTP, **said: object) -> Rece
     body = {**body_map(lane()), **said}
     made = record(seq, stream=Stream.TRAFFIC, source="north_1", body=body)
     return entry(made, tq)
-
-
-def verdicts(url: str, *entries: ReceivedRecord) -> list[str]:
-    store = open_store(url, write=True)
-    found: list[str] = [done.verdict for done in store.commit(entries, [])]
-    store.close()
-    return found
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -112,11 +106,11 @@ def test_a_pack_has_each_bit_of_each_row_and_copy_takes_it_back(postgres: Postgr
 def test_a_repeat_or_a_conflict_with_an_archived_record_is_one(postgres: PostgresServer) -> None:
     url = postgres.database()
     first, other = traffic(1, volume=5), traffic(1, volume=9)
-    verdicts(url, first, traffic(3))
+    put(url, first, traffic(3))
     archive_all(url)
     views = all_views(url)
-    assert verdicts(url, first, other, traffic(2)) == ["repeat", "conflict", "stored"]
-    assert verdicts(url, other, traffic(2), replace(first, received="2026-12-24T00:00:00Z")) == [
+    assert put(url, first, other, traffic(2)) == ["repeat", "conflict", "stored"]
+    assert put(url, other, traffic(2), replace(first, received="2026-12-24T00:00:00Z")) == [
         "conflict", "repeat", "repeat"
     ]  # fmt: skip
     archive_all(url)
@@ -127,20 +121,20 @@ def test_a_repeat_or_a_conflict_with_an_archived_record_is_one(postgres: Postgre
 
 def test_a_better_time_of_an_archived_record_changes_nothing(postgres: PostgresServer) -> None:
     url = postgres.database()
-    verdicts(url, traffic(1, TimeQuality.NONE))
+    put(url, traffic(1, TimeQuality.NONE))
     archive_all(url)
     views, records = all_views(url), all_records(url)
-    assert verdicts(url, traffic(1)) == ["repeat"]
+    assert put(url, traffic(1)) == ["repeat"]
     assert (all_views(url), all_records(url)) == (views, records)
 
 
 def test_a_merged_record_takes_archived_lanes_from_the_sums(postgres: PostgresServer) -> None:
     hot, old = postgres.database(), postgres.database()
     for url in (hot, old):
-        verdicts(url, *(traffic(seq, volume=seq) for seq in range(1, 6)))
+        put(url, *(traffic(seq, volume=seq) for seq in range(1, 6)))
     archive_all(old)
     for url in (hot, old):
-        assert verdicts(url, traffic(6, volume=100, covers=[[2, 6, 1]])) == ["stored"]
+        assert put(url, traffic(6, volume=100, covers=[[2, 6, 1]])) == ["stored"]
     found, views = all_views(old), all_views(hot)
     del found["completeness"], views["completeness"]  # it says when a row of the ledger was made
     assert found == views
@@ -150,11 +144,11 @@ def test_a_merged_record_takes_archived_lanes_from_the_sums(postgres: PostgresSe
 
 def test_a_damaged_pack_stops_no_sink(postgres: PostgresServer) -> None:
     url = postgres.database()
-    verdicts(url, traffic(1))
+    put(url, traffic(1))
     archive_all(url)
     with connect(url) as db:
         db.execute("UPDATE record_archive SET pack = 'nonsense'")
-    assert verdicts(url, traffic(1), traffic(2)) == ["repeat", "stored"]
+    assert put(url, traffic(1), traffic(2)) == ["repeat", "stored"]
     with pytest.raises(RecordStoreError, match="pack of the archive"):
         all_records(url)
 
@@ -164,18 +158,18 @@ def test_numbers_far_apart_are_found_and_are_in_packs_of_their_own(
 ) -> None:
     url = postgres.database()
     wanted = [traffic(n) for n in (1, 2, 99_999, 100_000, 100_001, 250_000, 1_000_000)]
-    verdicts(url, *wanted)
+    put(url, *wanted)
     archive_all(url)
     assert all_records(url)[0] == wanted
-    assert verdicts(url, *wanted) == ["repeat"] * 7
-    assert verdicts(url, traffic(100_001, volume=99)) == ["conflict"]
+    assert put(url, *wanted) == ["repeat"] * 7
+    assert put(url, traffic(100_001, volume=99)) == ["conflict"]
     with connect(url) as db:
         packs = db.execute("SELECT first, last FROM record_archive ORDER BY 1").fetchall()
         assert packs == [
             (1, 100_000), (100_001, 100_001), (250_000, 250_000), (1_000_000, 1_000_000)
         ]  # fmt: skip
         merged = traffic(250_001, covers=[[99_999, 100_001, 1], [250_001, 250_001, 1]])
-        assert verdicts(url, merged) == ["stored"]
+        assert put(url, merged) == ["stored"]
         (windows,) = db.execute("SELECT sum(windows) FROM city.lane_hour").fetchone() or (0,)
     assert windows == 5, "1, 2, 250,000, 1,000,000, and the merged one"
 
@@ -190,7 +184,7 @@ def test_times_that_are_none_are_packed_as_they_came(postgres: PostgresServer) -
         wanted.append(
             make_received(message, first.topic, payload, first.content_type, first.received)
         )
-    verdicts(url, *wanted)
+    put(url, *wanted)
     views = all_views(url)
     archive_all(url)
     assert all_records(url)[0] == wanted
@@ -203,7 +197,7 @@ def test_large_records_make_small_packs(
     monkeypatch.setattr(archive, "PACK_BYTES", 5_000)
     url = postgres.database()
     wanted = [entry(record(n, body={"x": "y" * 2_000})) for n in range(1, 11)]
-    verdicts(url, *wanted)
+    put(url, *wanted)
     archive_all(url)
     assert all_records(url)[0] == wanted
     with connect(url) as db:
@@ -219,7 +213,7 @@ AND "from" >= '2026-11-25T12:00Z' AND "from" < '2026-11-25T13:00Z'"""
 def test_one_lane_and_hour_of_an_old_day_unpacks_that_day_alone(postgres: PostgresServer) -> None:
     """Of 60 days of 20 lanes one row of arrays is read, by the index of sources and days."""
     url = postgres.database()
-    verdicts(url, *(traffic(seq) for seq in range(1, 50)))
+    put(url, *(traffic(seq) for seq in range(1, 50)))
     archive_all(url)
     with connect(url) as db:
         (columns,) = db.execute(

@@ -1,12 +1,14 @@
 """Archiving beside others: sinks that write into that very day, readers, a second archiver, and a
 crash at any statement."""
 
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any, Self
 
 import psycopg
@@ -19,7 +21,7 @@ from edge.platform.postgres.archive import Archiver
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.wire.contract.body import body_map
-from tests.kit.archiving import LATER, OPTIONS, all_records, all_views, archive_all, connect
+from tests.kit.archiving import LATER, OPTIONS, all_records, all_views, archive_all, connect, put
 from tests.kit.bodies import lane
 from tests.kit.fixtures import mortal_postgres
 from tests.kit.postgres import PostgresServer
@@ -35,11 +37,6 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 def traffic(seq: int, tq: TimeQuality = TimeQuality.NTP, source: str = "north_1") -> ReceivedRecord:
     body = dict(body_map(lane(source, volume=seq % 7)))
     return entry(record(seq, stream=Stream.TRAFFIC, source=source, body=body), tq)
-
-
-def put(url: str, *entries: ReceivedRecord) -> list[str]:
-    with closing(open_store(url, write=True)) as store:
-        return [done.verdict for done in store.commit(entries, [])]
 
 
 def numbers(url: str) -> list[int]:
@@ -188,6 +185,37 @@ def test_a_reader_sees_one_state_whatever_is_archived_meanwhile(
         assert archiver.archive(DAY).busy, "it waits for the reader, and not the reader for it"
         assert len(list(reader.records(GW))) == 29
     assert [each.records for each in archive_all(url)] == [29]
+
+
+def test_a_gateway_that_is_new_does_not_wait_for_an_archiver(postgres: PostgresServer) -> None:
+    """Else its whole group would, and the receipts of all others in it, for as long as it packs."""
+    url = postgres.database()
+    put(url, *(traffic(n) for n in range(1, 30)))
+    hasty, verdicts = f"{url}&options=-c%20lock_timeout%3D2s", list[str]()
+    new = entry(record(1), received="2026-12-24T10:00:00.000Z")
+    new = replace(new, topic=new.topic.replace("stadt", "elsewhere"))
+
+    def begin(_day: date, _records: int) -> None:
+        verdicts.extend(put(hasty, new))
+
+    with connect(url) as db:
+        assert Archiver(db, progress=begin).archive(DAY).records == 29
+    assert verdicts == ["stored"]
+
+
+LOCK_NUMBER = re.compile(r"\b7_?234_?017_?283_?807_?667_?\d{3}\b")
+
+
+def lock_numbers(pattern: str) -> list[int]:
+    texts = (path.read_text() for path in Path("edge").rglob(pattern))
+    return [int(each.replace("_", "")) for text in texts for each in LOCK_NUMBER.findall(text)]
+
+
+def test_each_lock_of_the_database_has_a_number_of_its_own() -> None:
+    ours = lock_numbers("*.py")
+    assert len(ours) > 3
+    assert len({*ours}) == len(ours)
+    assert {*ours} & {*lock_numbers("*.sql")} == {archive.LOCK}, "the one that both take"
 
 
 class Dying(psycopg.Connection[Any]):

@@ -3,7 +3,6 @@
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -27,9 +26,11 @@ from edge.platform.sitecheck import refused_findings
 from edge.wire import decode
 from edge.wire.contract.body import body_map
 from tests.kit.bodies import lane
-from tests.kit.postgres import PostgresServer, missing, socket_folder
+from tests.kit.fixtures import mortal_postgres
+from tests.kit.postgres import PostgresServer
 from tests.kit.records import E1, GW, entry, record
 
+__all__ = ["mortal_postgres"]
 ROLES = Path("deploy/city/roles.sql")
 
 
@@ -39,16 +40,6 @@ def verdicts(store: RecordStore, *entries: ReceivedRecord) -> list[str]:
 
 def numbers(store: RecordStore) -> list[int]:
     return [each.key[3] for each in store.records(GW)]
-
-
-@pytest.fixture
-def mortal() -> Iterator[PostgresServer]:
-    """A server of this test alone, to be killed."""
-    if why := missing():
-        pytest.skip(why)
-    server = PostgresServer.made(socket_folder(), options=())
-    yield server
-    server.stop()
 
 
 def test_writers_that_have_the_same_records_store_each_once(postgres: PostgresServer) -> None:
@@ -88,18 +79,20 @@ def test_two_contents_at_once_are_one_record_and_one_conflict(postgres: Postgres
             store.close()
 
 
-def test_a_server_that_is_killed_loses_nothing_that_was_told(mortal: PostgresServer) -> None:
-    store = open_store(mortal.database(), write=True)
+def test_a_server_that_is_killed_loses_nothing_that_was_told(
+    mortal_postgres: PostgresServer,
+) -> None:
+    store = open_store(mortal_postgres.database(), write=True)
     told = 0
     for round_ in range(3):
-        timer = threading.Timer(0.1 + 0.07 * round_, mortal.kill)
+        timer = threading.Timer(0.1 + 0.07 * round_, mortal_postgres.kill)
         timer.start()
         while mortal_answers(store, told):
             told += 5
         timer.join()
         with pytest.raises(RecordStoreError):
             store.commit([entry(record(1))], [])
-        mortal.start()
+        mortal_postgres.start()
         assert numbers_told(store, told)
     assert told > 10
     store.close()
@@ -246,8 +239,8 @@ def test_two_that_migrate_at_once_do_it_once(postgres: PostgresServer) -> None:
         assert sum(pool.map(run, range(3))) == len(migrations())
 
 
-def test_a_sink_can_store_and_neither_delete_nor_change(mortal: PostgresServer) -> None:
-    url = mortal.database()
+def test_a_sink_can_store_and_neither_delete_nor_change(mortal_postgres: PostgresServer) -> None:
+    url = mortal_postgres.database()
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(ROLES.read_bytes())
         db.execute("CREATE USER sink1 IN ROLE kerbstone_sink")

@@ -3,7 +3,6 @@
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,9 +11,11 @@ import pytest
 
 from edge.platform.openstore import open_store
 from edge.platform.recordstore import RecordStore
+from tests.kit.fixtures import postgres_store
 from tests.kit.postgres import PostgresServer
 from tests.kit.records import entry, record
 
+__all__ = ["postgres_store"]
 PARENTS = {"record", "lane", "bay", "device", "event", "health"}
 
 
@@ -49,13 +50,6 @@ def url(postgres: PostgresServer) -> str:
     with psycopg.connect(made, autocommit=True) as db:
         db.execute(f"ALTER DATABASE {db.info.dbname} SET lock_timeout = '2s'".encode())
     return made
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[RecordStore]:
-    made = open_store(url, write=True)
-    yield made
-    made.close()
 
 
 def test_a_long_reader_does_not_hold_up_a_new_day(url: str, store: RecordStore) -> None:

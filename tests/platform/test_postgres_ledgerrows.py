@@ -2,7 +2,6 @@
 
 import time
 import tracemalloc
-from collections.abc import Iterator
 from random import Random
 
 import psycopg
@@ -11,24 +10,13 @@ import pytest
 from edge.core import Record
 from edge.platform.keepquota import COVERS, GAPS
 from edge.platform.ledger import PARTS_LIMIT
-from edge.platform.openstore import open_store
 from edge.platform.postgres import ledgerrows
 from edge.platform.recordstore import RecordStore
 from edge.platform.sitecheck import refused_findings
-from tests.kit.postgres import PostgresServer
+from tests.kit.fixtures import postgres_store, url
 from tests.kit.records import E1, GW, entry, record
 
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> str:
-    return postgres.database()
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[RecordStore]:
-    made = open_store(url, write=True)
-    yield made
-    made.close()
+__all__ = ["postgres_store", "url"]
 
 
 def verdicts(store: RecordStore, *records: Record) -> list[str]:

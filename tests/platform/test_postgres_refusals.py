@@ -1,6 +1,5 @@
 """Records that the database itself refuses: they harm neither others nor the sink."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import msgpack
@@ -8,15 +7,15 @@ import psycopg
 import pytest
 
 from edge.core import TimeQuality
-from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
 from edge.platform.recordingest import RecordIngest
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.subscription import ArrivedMessage
 from edge.wire import decode
-from tests.kit.postgres import PostgresServer
+from tests.kit.fixtures import postgres_store, url
 from tests.kit.records import GW, NOON, entry, record
 
+__all__ = ["postgres_store", "url"]
 NO_SEVENS = """
 CREATE FUNCTION no_sevens() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -27,18 +26,6 @@ BEGIN
 END $$;
 CREATE TRIGGER no_sevens BEFORE INSERT ON kerbstone.{table}
 FOR EACH ROW EXECUTE FUNCTION no_sevens()"""
-
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> str:
-    return postgres.database()
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[RecordStore]:
-    made = open_store(url, write=True)
-    yield made
-    made.close()
 
 
 def refuse(url: str, table: str, test: str, code: str = "22000") -> None:

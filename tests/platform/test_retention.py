@@ -6,10 +6,9 @@ import psycopg
 import pytest
 
 from edge.core import Stream
-from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.wire.contract.body import body_map
-from tests.kit.archiving import all_records, all_views, archive_all, connect
+from tests.kit.archiving import all_records, all_views, archive_all, connect, put
 from tests.kit.bodies import lane
 from tests.kit.command import Command
 from tests.kit.postgres import PostgresServer
@@ -22,13 +21,6 @@ CITY = "--database"
 def traffic(seq: int, **said: object) -> ReceivedRecord:
     body = {**body_map(lane(volume=seq)), **said}
     return entry(record(seq, stream=Stream.TRAFFIC, source="north_1", body=body))
-
-
-def put(url: str, *entries: ReceivedRecord) -> list[str]:
-    store = open_store(url, write=True)
-    found: list[str] = [done.verdict for done in store.commit(entries, [])]
-    store.close()
-    return found
 
 
 def proved(url: str, stream: str, numbers: str) -> None:

@@ -3,7 +3,7 @@
 Packs of one row of the ledger may overlap, since records come late: those that do are held at once.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from contextlib import suppress
 from heapq import heappop, heappush, heapreplace, merge
 from typing import Final, LiteralString
@@ -11,7 +11,7 @@ from typing import Final, LiteralString
 import psycopg
 
 from edge.platform.postgres.recordpack import PACK_SPAN, PackError, unpack
-from edge.platform.postgres.rows import BRANCH_ID, SEQ, PostgresRow
+from edge.platform.postgres.rows import BRANCH_ID, SEQ, Place, PostgresRow, columns_of
 
 # no pack spans more numbers, so those that may hold one are found by where they begin
 PACKS: Final[LiteralString] = f"""
@@ -26,9 +26,6 @@ FROM unnest(%s::int[], %s::bigint[]) AS n (ledger, seq)
 JOIN record_archive AS a
 ON a.ledger = n.ledger AND a.first <= n.seq AND a.first > n.seq - {PACK_SPAN}
 WHERE a.numbers @> n.seq"""
-
-Place = tuple[int, int]
-"""Row of the ledger, and number."""
 
 
 def archived_rows(
@@ -71,14 +68,13 @@ def with_archived(
 
 
 def archived_places(
-    db: psycopg.Connection, places: Iterable[Place]
+    db: psycopg.Connection, places: Collection[Place]
 ) -> Iterator[tuple[Place, PostgresRow]]:
     """Those that are there, and not in a pack that is damaged."""
-    found = sorted(set(places))
     numbers: dict[int, set[int]] = {}
-    for ledger, seq in found:
+    for ledger, seq in places:
         numbers.setdefault(ledger, set()).add(seq)
-    holding = db.execute(HOLDING, ([row for row, _ in found], [seq for _, seq in found])).fetchall()
+    holding = db.execute(HOLDING, columns_of(places)).fetchall()
     for ledger, first in sorted(holding):
         with suppress(PackError):  # as if its day were removed: a sink has to go on
             for row in _unpacked(db, ledger, first, numbers[ledger]):

@@ -215,8 +215,7 @@ class KindRows:
         received = [moment for (moment,) in self._db.execute(WHEN, wanted).fetchall()]
         found = self._db.execute(OLD_LANES, (received, *wanted)).fetchall()
         if left := places - {(row[0], row[1]) for row in found}:
-            wanted = [row for row, _ in left], [seq for _, seq in left]
-            found += self._db.execute(ARCHIVED_LANES, wanted).fetchall()
+            found += self._db.execute(ARCHIVED_LANES, columns_of(left)).fetchall()
         for _, _, source, start, end, *own in found:
             if not own[_MERGED]:
                 self._sums.add(source, start, end, own, sign=-1)

@@ -14,7 +14,7 @@ from edge.platform.postgres.names import Names, remember
 
 OPENED_AHEAD: Final = timedelta(hours=6)
 BRANCHES_OF_GATEWAY: Final = 16  # a box moves to another site now and then
-BRANCH_LOCK: Final = 7_234_017_283_807_667_303  # new ones are made by one group at a time
+BRANCH_LOCK: Final = 7_234_017_283_807_667_304  # new ones are made by one group at a time
 EPOCHS_A_DAY: Final = 1_000  # a gateway that starts anew more often has no more rows that day
 
 LedgerKey = tuple[str, int, str]

@@ -13,7 +13,7 @@ from edge.core.numbers import Range
 from edge.platform.days import UNKNOWN, DayCounts
 from edge.platform.postgres.archivedrecords import with_archived
 from edge.platform.postgres.ranges import multirange_of, ranges_in
-from edge.platform.postgres.rows import COLUMNS, record_of
+from edge.platform.postgres.rows import READ, record_of
 from edge.platform.receivedrecord import Key, ReceivedRecord
 from edge.platform.storedproofs import day_counts, day_row, load_proof, pack_proof
 from edge.platform.streamproof import StreamProof
@@ -60,9 +60,6 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (ledger, day) DO UPDATE SET
     excluded.gaps, excluded.drops, excluded.proved, excluded.covered)"""
 REDATED_IN: Final = "SELECT seq, id FROM redated WHERE ledger = %s AND seq BETWEEN %s AND %s"
 FORGET: Final = "DELETE FROM redated WHERE ledger = %s AND seq = ANY (%s) AND id = ANY (%s)"
-READ: Final[LiteralString] = f"""
-SELECT (SELECT b.branch FROM branch AS b WHERE b.id = r.branch), {COLUMNS} FROM record AS r
-WHERE ledger = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
 
 
 def proofs_of(db: psycopg.Connection, gw: str) -> Iterator[tuple[int, str, StreamProof]]:

@@ -5,14 +5,14 @@ changed, so nothing here knows what a column means but for its type.
 """
 
 import json
+import struct
 from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from struct import Struct
 from typing import Any, Final, LiteralString, Protocol
 
 from edge.platform.postgres.rows import TYPES, PostgresRow
-from edge.platform.recordstore import DamagedRecordsError
+from edge.platform.recordstore import DamagedRecordsError, RecordStoreError
 
 LEVEL: Final = 6  # 3 takes 10 % more room, 9 takes 3 % less and twice the time (decision 70)
 PACK_SPAN: Final[LiteralString] = "100000"  # numbers from the first of a pack to its last, at most
@@ -20,9 +20,13 @@ COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, nothing added
 COPY_END: Final = b"\xff\xff"
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_COUNT, _LENGTH = Struct(">h"), Struct(">i")
-_NUMBERS: Final = {"int2": Struct(">h"), "int4": Struct(">i"), "int8": Struct(">q")}
-_SEQ: Final = Struct(">hiq")  # how each row begins: count of columns, length, number
+_COUNT, _LENGTH = struct.Struct(">h"), struct.Struct(">i")
+_NUMBERS: Final = {
+    "int2": struct.Struct(">h"),
+    "int4": struct.Struct(">i"),
+    "int8": struct.Struct(">q"),
+}
+_SEQ: Final = struct.Struct(">hiq")  # how each row begins: count of columns, length, number
 
 
 class PackError(DamagedRecordsError):
@@ -54,9 +58,12 @@ def pack(rows: Iterable[bytes]) -> tuple[bytes, int]:
 
 
 def unpack(packed: bytes, size: int, wanted: Container[int] | None = None) -> Iterator[PostgresRow]:
-    """Those of these numbers, or all. Raises PackError."""
+    """Those of these numbers, or all. Raises PackError; RecordStoreError without pyarrow."""
+    codec = _codec()
     try:
-        whole = _codec().decompress(packed, size, asbytes=True)
+        if size < 0:
+            raise ValueError(f"its size is said to be {size}")
+        whole = codec.decompress(packed, size, asbytes=True)
         end = 0
         while (begin := end) < len(whole):
             count, _, number = _SEQ.unpack_from(whole, begin)
@@ -67,12 +74,14 @@ def unpack(packed: bytes, size: int, wanted: Container[int] | None = None) -> It
                 (length,) = _LENGTH.unpack_from(whole, end)
                 at, end = end + _LENGTH.size, end + _LENGTH.size + max(0, length)
                 places.append(slice(at, end) if length >= 0 else None)
+            if end > len(whole):
+                raise ValueError("its last row is cut off")
             if wanted is None or number in wanted:
                 yield tuple(
                     None if place is None else _value(kind, whole[place])
                     for kind, place in zip(TYPES, places, strict=True)
                 )
-    except Exception as error:  # of zstd, struct, json, calendar: all say that the pack is damaged
+    except (OSError, struct.error, ValueError, OverflowError) as error:  # zstd, rows, text, times
         raise PackError(f"a pack of the archive cannot be read: {error}") from error
 
 
@@ -91,8 +100,15 @@ def _value(kind: str, found: bytes) -> Any:
 
 @cache
 def _codec() -> _Codec:
-    """Loaded when the first pack is made or read: a sink that has none of them needs no pyarrow."""
-    import pyarrow
+    """Loaded when the first pack is made or read: a sink that has none of them needs no pyarrow.
 
+    Raises RecordStoreError where it is missing: then the pack is there, and only not for us.
+    """
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise RecordStoreError(
+            f"old days need pyarrow: pip install 'kerbstone[city]' ({error})"
+        ) from error
     made: _Codec = pyarrow.Codec("zstd", compression_level=LEVEL)
     return made

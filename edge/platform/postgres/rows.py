@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from edge.platform.receivedrecord import (
     ReceivedRecord,
@@ -26,6 +26,13 @@ TYPES: Final = (
 SEQ, RECEIVED, LEDGER, BRANCH_ID = 0, 6, 7, 8
 """Where these stand in a row."""
 
+WITH_BRANCH: Final[LiteralString] = (
+    f"(SELECT b.branch FROM branch AS b WHERE b.id = r.branch), {COLUMNS}"
+)
+"""Of a table `r`: the name of the branch in front of the columns."""
+READ: Final[LiteralString] = f"""
+SELECT {WITH_BRANCH} FROM record AS r
+WHERE ledger = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
 WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
 """Rows at these places; `columns_of` has the values."""
 

@@ -24,7 +24,7 @@ from edge.platform.postgres.proofdesk import (
     unproved_gateways,
 )
 from edge.platform.postgres.ranges import ranges_in
-from edge.platform.postgres.rows import COLUMNS, PostgresRow, record_of
+from edge.platform.postgres.rows import READ, WITH_BRANCH, PostgresRow, record_of
 from edge.platform.prover import ProofDesk
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, refused_record
 from edge.platform.recordstore import CommittedRecord, StoreDamage
@@ -47,12 +47,8 @@ NUMBERS: Final = """
 SELECT l.epoch, l.stream, (l.got + l.covered)::text
 FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
 WHERE g.gw = %s ORDER BY l.epoch, l.stream COLLATE "C" """
-BRANCH: Final = "(SELECT b.branch FROM branch AS b WHERE b.id = r.branch)"
-READ: Final[LiteralString] = f"""
-SELECT {BRANCH}, {COLUMNS} FROM record AS r
-WHERE ledger = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
 CONFLICTS: Final[LiteralString] = f"""
-SELECT {BRANCH}, {COLUMNS} FROM conflict AS r
+SELECT {WITH_BRANCH} FROM conflict AS r
 WHERE ledger = %s ORDER BY seq, digest"""
 LAST: Final = (1 << 63) - 1
 
