@@ -75,6 +75,7 @@ async def test_at_the_end_all_is_stored_and_acknowledged_or_comes_to_the_next_on
     broker = mosquitto()
     async with ten_sent(lambda: broker, store) as (running, sender, gate):
         running.stop.set()
+        await asyncio.sleep(0)  # it has heard that, and writes still
         gate.free.set()
         await asyncio.wait_for(running.task, 60)
         assert [each.key[3] for each in store.records(GW)] == [1], "it took no more of them"

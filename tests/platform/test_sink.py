@@ -65,6 +65,7 @@ async def test_a_new_sink_proves_what_a_killed_one_left(sinks: Sinks) -> None:
     async with gateway(sinks.rabbit) as one:
         await one.publish(record(10))  # of any gateway: no manifest comes
         await until(lambda: store.unproved() == [])
+        await until(lambda: keys(10, 10) <= one.receipted and sinks.empty())
     store.close()
 
 
