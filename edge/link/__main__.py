@@ -34,10 +34,10 @@ from edge.link.ladder import RecoveryLadder
 from edge.link.linkstate import LinkStateFile
 from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
 from edge.link.modempower import ModemPower, PowerLine, SwitchedPower, UsbPortPower
-from edge.link.pagesockets import start_page_sockets, stop_page_sockets
+from edge.link.pageunits import AccessPointError, start_page_sockets, stop_page_sockets
 from edge.link.profilefiles import make_folder, sync_files
 from edge.link.statusled import StatusLed
-from edge.link.wifiaccesspoint import AccessPointError, WifiAccessPoint, wifi_interface
+from edge.link.wifiaccesspoint import WifiAccessPoint, wifi_interface
 from edge.terminal import Parser, log_faults, log_to_stderr
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _run(given: argparse.Namespace) -> int:
     if status_led is not None:
         status_led.start()
     button = _button(found)
-    started = start_page_sockets(bus, found.page_interfaces)
+    started = start_page_sockets(bus, found.page_interfaces, lambda s: _wait(ended, s))
     while not ended.is_set():
         watch.look(clock.now().mono_ns / 1e9)
         _wait_and_show(watch, clock, ended)
@@ -136,6 +136,10 @@ def _run(given: argparse.Namespace) -> int:
         status_led.close()
     bus.close()
     return 0
+
+
+def _wait(ended: SignalEvent, seconds: float) -> None:
+    ended.wait(seconds)  # the end of this process cuts it short
 
 
 def _wait_and_show(watch: LinkWatch, clock: KernelClock, ended: SignalEvent) -> None:
@@ -176,16 +180,13 @@ def _access_point(given: argparse.Namespace) -> int:
     data = b"" if folder is None else _read_text(Path(folder, "access-point.json")).encode()
     key = read_access_point(data)
 
-    def wait(seconds: float) -> None:
-        ended.wait(seconds)
-
     def make() -> WifiAccessPoint:
         if key is None:
             raise AccessPointError(
                 "this box has no key for an access point: `sudo kerbstone-enrol access --new`"
             )
         wanted = linkoptions.load_link_options(given.site).access_point_interface
-        return WifiAccessPoint(bus, key, wifi_interface(wanted), wait)
+        return WifiAccessPoint(bus, key, wifi_interface(wanted), lambda s: _wait(ended, s))
 
     holder = AccessPointHolder(
         HolderParts(
@@ -194,7 +195,7 @@ def _access_point(given: argparse.Namespace) -> int:
             network="" if key is None else key.network,
             make=make,
             now_s=lambda: clock.now().mono_ns / 1e9,
-            wait=wait,
+            wait=lambda s: _wait(ended, s),
             ended=ended.is_set,
         )
     )

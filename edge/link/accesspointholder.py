@@ -22,7 +22,8 @@ from edge.link.accesspointfiles import (
     take_request,
     write_state,
 )
-from edge.link.wifiaccesspoint import AccessPointError, Wait, WifiAccessPoint
+from edge.link.pageunits import AccessPointError, Wait
+from edge.link.wifiaccesspoint import WifiAccessPoint
 
 log = logging.getLogger(__name__)
 

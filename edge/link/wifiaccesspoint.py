@@ -5,7 +5,6 @@ this process is gone, however that ends, and its key is in no file. It shares no
 `manual`, so there is neither forwarding nor translation of addresses; `shared` would switch both on.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,21 +12,13 @@ from edge.core.pageaddress import ACCESS_POINT_ADDRESS, PREFIX
 from edge.identity.pageaccess import AccessPointKey
 from edge.link.budget import NET
 from edge.link.dbus import DBus, DBusError
+from edge.link.pageunits import AccessPointError, Wait, start_unit
 from edge.link.services import ACTIVATED, NM, NM_PATH, NONE, get_property
 
-SYSTEMD: Final = "org.freedesktop.systemd1"
-SYSTEMD_PATH: Final = "/org/freedesktop/systemd1"
 UUID: Final = "6f5c3c0e-5d0e-4c6f-9d52-616363657373"  # not that of the way to the city
 DEACTIVATED: Final = 4  # NMActiveConnectionState
 UP_S: Final = 60.0  # a radio that was in use, on a slow board
-UNIT_S: Final = 30.0
 LOOK_S: Final = 0.25
-
-Wait = Callable[[float], None]
-
-
-class AccessPointError(Exception):
-    """It is not open; the text says why, and what to do."""
 
 
 def wifi_interface(wanted: str | None, net: Path = NET) -> str:
@@ -91,9 +82,13 @@ class WifiAccessPoint:
         """First what keeps phones out of the rest, then the radio, then the page. Raises
         AccessPointError, and leaves nothing open."""
         try:
-            self._start_unit(f"kerbstone-door@{self.interface}.service")
+            for unit in (
+                f"kerbstone-door@{self.interface}.service",
+                f"kerbstone-bind@{self.interface}.service",
+            ):
+                start_unit(self._bus, unit, self._wait)
             self._activate()
-            self._start_unit(f"kerbstone-page@{self.interface}.target")
+            start_unit(self._bus, f"kerbstone-page@{self.interface}.target", self._wait)
         except DBusError as error:
             self.close()
             raise AccessPointError(_reason(error)) from error
@@ -142,24 +137,6 @@ class WifiAccessPoint:
     def _state(self) -> int:
         interface = f"{NM}.Connection.Active"
         return int(get_property(self._bus, NM, self._active, interface, "State"))
-
-    def _start_unit(self, name: str) -> None:
-        manager = f"{SYSTEMD}.Manager"
-        self._bus.call(SYSTEMD, SYSTEMD_PATH, f"{manager}.StartUnit", "ss", name, "replace")
-        (path,) = self._bus.call(SYSTEMD, SYSTEMD_PATH, f"{manager}.LoadUnit", "s", name)
-        for _ in range(int(UNIT_S / LOOK_S)):
-            unit = f"{SYSTEMD}.Unit"
-            state = get_property(self._bus, SYSTEMD, path, unit, "ActiveState")
-            if state == "active":
-                return
-            job, _ = get_property(self._bus, SYSTEMD, path, unit, "Job")
-            if job == 0:  # nothing under way: it will not become active any more
-                break
-            self._wait(LOOK_S)
-        raise AccessPointError(
-            f"{name} does not start: `systemctl status '{name}'`; it needs the packages nftables "
-            "and dnsmasq-base"
-        )
 
 
 def _reason(error: DBusError) -> str:
