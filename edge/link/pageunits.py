@@ -26,11 +26,12 @@ def start_unit(bus: DBus, name: str, wait: Wait) -> None:
     bus.call(SYSTEMD, SYSTEMD_PATH, f"{MANAGER}.StartUnit", "ss", name, "replace")
     (path,) = bus.call(SYSTEMD, SYSTEMD_PATH, f"{MANAGER}.LoadUnit", "s", name)
     for _ in range(int(UNIT_S / LOOK_S)):
-        unit = f"{SYSTEMD}.Unit"
-        if get_property(bus, SYSTEMD, path, unit, "ActiveState") == "active":
+        # asked in this order: a job that is done has left its unit as it will be
+        job, _ = get_property(bus, SYSTEMD, path, f"{SYSTEMD}.Unit", "Job")
+        state = get_property(bus, SYSTEMD, path, f"{SYSTEMD}.Unit", "ActiveState")
+        if job == 0 and state == "active":
             return
-        job, _ = get_property(bus, SYSTEMD, path, unit, "Job")
-        if job == 0:  # nothing under way: it will not become active any more
+        if job == 0 and state != "activating":
             break
         wait(LOOK_S)
     raise AccessPointError(
