@@ -23,7 +23,7 @@ class Web(Struct, frozen=True, kw_only=True):
         Annotated[
             tuple[str, ...],
             Meta(
-                description="Names (8 at most) by which a browser may call this box, in addition to "
+                description="Names (8 at most) by which a browser may call this box, beside "
                 "its addresses and names ending in `.local`, `.lan` and `.home.arpa`.",
             ),
         ]
