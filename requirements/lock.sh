@@ -29,20 +29,21 @@ lock() {
 
 # the widest set first; the others take their versions from it, so a package has one version
 if [ -z "${UPGRADE:-}" ]; then
-    cat requirements/dev.txt requirements/train.txt requirements/site.txt >"$work/widest.txt" 2>/dev/null || true
+    cat requirements/dev.txt requirements/train.txt requirements/site.txt requirements/browser.txt >"$work/widest.txt" 2>/dev/null || true
 fi
 everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label --extra live --extra city"
 # shellcheck disable=SC2086  # several options
-lock "$work/widest.txt" $everything --group dev --group train --group fuzz --group site
+lock "$work/widest.txt" $everything --group dev --group train --group fuzz --group site --group browser
 for set in \
     "runtime" \
     "ml --extra ml --extra sign" \
-    "box --extra ml --extra sign --extra link --extra live" \
+    "box --extra ml --extra sign --extra link --extra live --extra web" \
     "web --extra web" \
     "demo --extra ml --extra demo" \
     "dlms --extra dlms" \
     "city --extra city" \
     "dev $everything --group dev" \
+    "browser $everything --group dev --group browser" \
     "fuzz $everything --group dev --group fuzz" \
     "train --extra ml --group train"; do
     # shellcheck disable=SC2086  # a name and its options
