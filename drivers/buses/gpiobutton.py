@@ -1,4 +1,4 @@
-"""A push button to ground on a GPIO line, that counts when it is held for some seconds. By gpiozero."""
+"""A button from a GPIO line to ground, that counts when it is held for seconds. By gpiozero."""
 
 from collections.abc import Callable
 

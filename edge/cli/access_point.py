@@ -96,8 +96,8 @@ def _show(
             "the key is on the label inside the door, or: sudo kerbstone-enrol access",
         )
     else:
-        why = "" if state is None or not state.text else f": {state.text}"
-        echo("closed" if why.startswith(": closed") else f"closed{why}")
+        why = "" if state is None else state.text
+        echo(why if why.startswith("closed") else f"closed: {why}" if why else "closed")
     return 0 if opened == want_open else 1
 
 

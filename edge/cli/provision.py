@@ -63,9 +63,9 @@ def _add_request_commands(acts: "argparse._SubParsersAction[argparse.ArgumentPar
     new.add_argument("--label", default="kerbstone", help=argparse.SUPPRESS)
     new.add_argument("--days", type=int, default=DAYS, help=f"validity in days (default {DAYS})")
     new.add_argument("--labels", type=Path, default=Path("labels"), metavar="DIR",
-                     help="folder for Wi-Fi key and page secret; keep it (default labels)")  # fmt: skip
+                     help="folder for Wi-Fi key and page secret; keep it")  # fmt: skip
     new.add_argument("--without-access", action="store_true",
-                     help="neither of them: for a box or a server that refuses such a claim")  # fmt: skip
+                     help="neither: for a box or a server that refuses them")  # fmt: skip
     new.add_argument("--network", action="append", default=[], metavar="KEY=VALUE",
                      help="kind=wifi, ssid=..., psk=@FILE: see docs/provision.md")  # fmt: skip
     config = _act(
@@ -118,7 +118,8 @@ def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
                        help="what `new` has kept: the label inside the door, with Wi-Fi key and "
                        "page secret")  # fmt: skip
     label.add_argument("--out", type=Path, metavar="FILE",
-                       help="NAME.svg, NAME.png, or - for this terminal; with --access NAME.html")  # fmt: skip
+                       help="NAME.svg, NAME.png, or - for this terminal; "
+                       "with --access NAME.html")  # fmt: skip
     stick = _add_directory_option(
         _act(acts, "offline", boxes.offline, "approve a box by USB stick")
     )

@@ -1,4 +1,4 @@
-"""`python -m edge.link run | network | egress | access-point`: joins the parts of these processes."""
+"""`python -m edge.link run | network | egress | access-point`: what these processes are made of."""
 
 import argparse
 import logging

@@ -80,8 +80,10 @@ def take_request(folder: Path) -> AccessPointRequest | None:
         path.rmdir()
     else:
         path.unlink()
+    if len(data) > LIMIT:
+        return None
     try:
-        return msgspec.json.decode(data[:LIMIT], type=AccessPointRequest)
+        return msgspec.json.decode(data, type=AccessPointRequest)
     except ValueError:  # a MsgspecError is one
         return None
 

@@ -1,5 +1,6 @@
-"""Holds the access point open until its time is over. Times are CLOCK_BOOTTIME: no clock that is set
-makes it longer, and it goes on counting while the box sleeps.
+"""Holds the access point open until its time is over.
+
+Times are CLOCK_BOOTTIME: no clock that is set makes it longer, and it counts while the box sleeps.
 
 Killed, NetworkManager closes it; the process is started again, and goes on until the time that was
 given. After a boot nothing is open.

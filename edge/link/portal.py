@@ -1,9 +1,9 @@
 """`python -m edge.link.portal`: answers plain HTTP with the way to the page. Started by systemd.
 
 Phones ask a known address by plain HTTP whether there is the Internet (Android `/generate_204`, iOS
-`/hotspot-detect.html`, Windows `/connecttest.txt`, Firefox `/canonical.html`), and take a redirect as
-"log in here". So all get the same answer, to the address at which they have asked. Nothing but the
-standard library, and nothing of what is asked is used: who cannot be read gets no answer.
+`/hotspot-detect.html`, Windows `/connecttest.txt`, Firefox `/canonical.html`), and take a redirect
+as "log in here". So all get the same answer, to the address at which they have asked. Nothing but
+the standard library, and nothing of what is asked is used: who cannot be read gets no answer.
 """
 
 import os
@@ -132,7 +132,9 @@ class Portal:
 
 def main() -> int:
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        sys.stderr.write("edge.link.portal: systemd starts it, with one socket\n")
+        from edge.terminal import echo  # not in the memory of one that serves
+
+        echo("edge.link.portal: systemd starts it, with one socket", err=True)
         return 2
     with socket.socket(fileno=FIRST_FD) as listening:
         portal = Portal(listening)

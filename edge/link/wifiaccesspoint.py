@@ -2,9 +2,10 @@
 
 The profile is volatile and bound to our connection to D-Bus: NetworkManager ends it by itself when
 this process is gone, however that ends, and its key is in no file. It shares nothing: its method is
-`manual`, so there is neither forwarding nor translation of addresses; `shared` would switch both on.
+`manual`, without forwarding and translation of addresses; `shared` would switch both on.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,10 +108,8 @@ class WifiAccessPoint:
         """Never raises: what is not done here is done when this process ends."""
         if self._active == NONE:
             return
-        try:
+        with suppress(DBusError):
             self._bus.call(NM, NM_PATH, f"{NM}.DeactivateConnection", "o", self._active)
-        except DBusError:
-            pass
         self._active = NONE
 
     def _activate(self) -> None:

@@ -1,4 +1,4 @@
-"""Makes the guest with systemd: as the other one, with NetworkManager and what an access point needs.
+"""Makes the guest with systemd: as the other one, and with what an access point needs.
 
 In the same folder. Where apt offers nothing that can be made, the newest one there is taken.
 By itself: python -m tests.kernel.buildsystem

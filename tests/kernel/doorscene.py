@@ -97,12 +97,13 @@ class DoorScene:
 
     def join(self) -> str:
         """The phone joins with the label's key: what it is told: address, router, names, 114."""
-        self.run("rm -f /tmp/lease; killall -q wpa_supplicant-phone; true")
-        self.run(
-            "cp -n /usr/sbin/wpa_supplicant /tmp/wpa_supplicant-phone; ip netns exec phone "
-            "/tmp/wpa_supplicant-phone -B -i wlan1 -c /tmp/wpa.conf -C /run/wpa-phone "
-            "-f /tmp/wpa.log"
-        )
+        self.run("rm -f /tmp/lease")
+        if self.run("cat /tmp/wpa.pid 2>/dev/null; true").strip() == "":  # else it joins by itself
+            # under another name than the one that NetworkManager uses
+            self.run(
+                "cp -n /usr/sbin/wpa_supplicant /tmp/phone-wpa; ip netns exec phone "
+                "/tmp/phone-wpa -B -i wlan1 -c /tmp/wpa.conf -P /tmp/wpa.pid -f /tmp/wpa.log"
+            )
         try:
             self._until("ip netns exec phone iw dev wlan1 link | grep -c ^Connected", "1", 90)
         except GuestError as error:
@@ -145,12 +146,12 @@ class DoorScene:
         return float(self.run("cat /proc/uptime").split()[0])
 
     def radio(self) -> str:
-        """What NetworkManager says of it."""
-        said = self.run("nmcli -t -f DEVICE,STATE device | grep '^wlan0:'")
-        return said.partition(":")[2].strip()
+        """What the kernel says that it is: AP or managed."""
+        found = re.search(r"type (\S+)", self.run("iw dev wlan0 info"))
+        return "" if found is None else found[1]
 
     def await_radio_off(self) -> None:
-        self._until("nmcli -t -f DEVICE,STATE device | grep -c '^wlan0:connected'", "0", 10)
+        self._until("iw dev wlan0 info | grep -c 'type AP'", "0", 10)
 
     def await_open(self, opened: bool, within_s: float = 60.0) -> float:
         """Seconds until the state says so, and the unit agrees."""

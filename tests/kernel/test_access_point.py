@@ -56,6 +56,7 @@ def seen(scene: DoorScene) -> SimpleNamespace:
     found.opened = scene.run(f"{AS_TECHNICIAN} open --minutes 30; echo $?", 180)
     found.listening_open = scene.listening()
     found.forward_open = scene.run(f"cat {FORWARD}").strip()
+    found.radio_open = scene.radio()
     found.lease = scene.join()
     found.probes = {name: scene.get("phone", words) for name, words in PROBES.items()}
     found.names = [scene.look_up(name) for name in ("captive.apple.com", "anything.example")]
@@ -74,13 +75,12 @@ def seen(scene: DoorScene) -> SimpleNamespace:
 
 
 def _behind(scene: DoorScene, found: SimpleNamespace) -> None:
-    """With forwarding on, as a box may have it; and with the filter away, so that it is the filter."""
+    """With forwarding on, as a box may have it; once more without the filter."""
     scene.run(f"echo 1 >{FORWARD}")
     for name in ("shut", "filter_away"):
         if name == "filter_away":
-            scene.run(
-                "nft list table inet kerbstone-wlan0 >/tmp/table; nft delete table inet kerbstone-wlan0"
-            )
+            scene.run("nft list table inet kerbstone-wlan0 >/tmp/table")
+            scene.run("nft delete table inet kerbstone-wlan0")
             scene.run("ip netns exec city ip route replace 10.213.47.0/24 via 192.0.2.1")
         behind = {
             "ssh": scene.get("phone", f"http://{BOX}:22/"),
@@ -135,6 +135,7 @@ def test_who_is_not_in_the_group_may_not_open_it(seen: SimpleNamespace) -> None:
 
 def test_a_technician_opens_it_and_is_told_where_the_page_is(seen: SimpleNamespace) -> None:
     assert seen.opened.strip().splitlines()[-1] == "0", seen.opened
+    assert seen.radio_open == "AP"
     assert "kerbstone-gw-17" in seen.opened
     assert "https://10.213.47.1/" in seen.opened
 
@@ -198,9 +199,9 @@ def test_the_key_is_in_no_log_and_in_no_file_but_its_own(seen: SimpleNamespace) 
 
 
 def test_killed_it_is_closed_at_once_and_goes_on_until_its_time(seen: SimpleNamespace) -> None:
-    assert seen.radio_killed != "connected"
+    assert seen.radio_killed == "managed"
     assert seen.until_s[0] == seen.until_s[1], "and no clock that is set changes that"
-    assert seen.radio_again == "connected"
+    assert seen.radio_again == "AP"
     assert seen.lease_again.split()[1] == BOX
 
 
@@ -208,6 +209,6 @@ def test_it_closes_by_itself_and_leaves_nothing(seen: SimpleNamespace) -> None:
     assert 30 < seen.asked_until_s <= 60
     assert seen.asked_until_s - 1 <= seen.lasted_s < seen.asked_until_s + 15
     assert seen.listening_after == LOOPBACK
-    assert seen.radio_after == "disconnected"
+    assert seen.radio_after == "managed"
     assert "kerbstone" not in seen.tables_after
-    assert seen.status_after.split() == ["closed", "1"]
+    assert seen.status_after.split("\n") == ["closed: its time is over", "1"]

@@ -69,7 +69,7 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             Line,
             Meta(
                 description="The GPIO line of a button to ground: held for two seconds, it opens "
-                "the access point for an hour ([page.md](page.md))."
+                "the access point for an hour ([access-point.md](access-point.md))."
             ),
         ]
         | None

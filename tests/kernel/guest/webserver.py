@@ -1,7 +1,7 @@
 """Stands in for `kerbstone web --socket FILE`, whose libraries the guest does not have: TLS on that
 socket, one answer, and the word to systemd that it listens.
 
-The certificate is made by openssl. It shows that the units bring a phone's connection to the socket.
+The certificate is made by openssl. So it is seen whether the units bring a phone to the socket.
 """
 
 import os
