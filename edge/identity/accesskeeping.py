@@ -28,9 +28,9 @@ SERIAL_DIGITS: Final = 8
 
 def keep_access(store: StateFolder, boot: BootPartition, access: PageAccess, gateway: str) -> None:
     """Those of a claim, which go with it once it is used. Raises OSError."""
-    found = AccessPointKey(network=network_name(gateway), key=access.wifi_key)
+    found = AccessPointKey(network=network_name(gateway), psk=access.wifi_psk)
     for name, data in (
-        (LOGIN, f"{access.login}\n".encode()),
+        (LOGIN, f"{access.login_secret}\n".encode()),
         (ACCESS_POINT, msgspec.json.encode(found)),
     ):
         if store.get(name) != data:
@@ -46,10 +46,10 @@ def provide_access(store: StateFolder, boot: BootPartition, serial: str) -> bool
     if store.get(LOGIN) is not None and store.get(ACCESS_POINT) is not None:
         return False
     access, secret = make_access()
-    if not boot.write_access(access_page(network_name(serial), access.wifi_key, secret)):
+    if not boot.write_access(access_page(network_name(serial), access.wifi_psk, secret)):
         return False
-    key = AccessPointKey(network=network_name(serial), key=access.wifi_key)
-    store.put(LOGIN, f"{access.login}\n".encode())
+    key = AccessPointKey(network=network_name(serial), psk=access.wifi_psk)
+    store.put(LOGIN, f"{access.login_secret}\n".encode())
     store.put(ACCESS_POINT, msgspec.json.encode(key))
     return True
 

@@ -202,13 +202,13 @@ def _access(enrolment: Enrolment, new: bool) -> int:
         bundle = store.current()
         name = board_serial() if bundle is None else bundle.target.gateway
         keep_access(store, enrolment.boot, access, name)
-        echo(*access_page(network_name(name), access.wifi_key, secret).splitlines()[1:], fold=False)
+        echo(*access_page(network_name(name), access.wifi_psk, secret).splitlines()[1:], fold=False)
         return 0
     key = read_access_point(store.get(ACCESS_POINT))
     if key is None:
         echo("no access point: `kerbstone-enrol access --new` makes a key and a secret")
         return 1
-    echo(f"{'Wi-Fi:':<13}{key.network}", f"{'its key:':<13}{key.key}", fold=False)
+    echo(f"{'Wi-Fi:':<13}{key.network}", f"{'passphrase:':<13}{key.psk}", fold=False)
     return 0
 
 

@@ -21,20 +21,20 @@ WifiKey = Annotated[str, Meta(pattern=r"\A[!-~]{12,63}\Z")]  # WPA: 8 to 63; a s
 
 
 class PageAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table `access` of a claim. `login` is a line of edge.core.secrethash."""
+    """The table `access` of a claim. `login_secret` is a line of edge.core.secrethash."""
 
-    login: Annotated[str, Meta(min_length=1, max_length=LINE_LIMIT)]
-    wifi_key: WifiKey
+    login_secret: Annotated[str, Meta(min_length=1, max_length=LINE_LIMIT)]
+    wifi_psk: WifiKey
 
     def __post_init__(self) -> None:
-        check_secret_hash(self.login)
+        check_secret_hash(self.login_secret)
 
 
 class AccessPointKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Name and key of the access point, in the state folder and in a credential."""
 
     network: Annotated[str, Meta(min_length=1, max_length=NETWORK_BYTES)]
-    key: WifiKey
+    psk: WifiKey
 
 
 def network_name(gateway: str) -> str:
@@ -49,16 +49,16 @@ def network_name(gateway: str) -> str:
 def make_access() -> tuple[PageAccess, str]:
     """Of a new box, and the login's secret in clear, which is kept by nobody but the caller."""
     secret = make_printed_secret()
-    return PageAccess(login=hash_secret(secret), wifi_key=make_printed_secret()), secret
+    return PageAccess(login_secret=hash_secret(secret), wifi_psk=make_printed_secret()), secret
 
 
-def access_page(network: str, wifi_key: str, secret: str) -> str:
+def access_page(network: str, wifi_psk: str, secret: str) -> str:
     """What the technician reads on the boot partition."""
     rows = {
         "Wi-Fi": network,
-        "its key": wifi_key,
+        "passphrase": wifi_psk,
         "page": page_url(),
-        "its secret": secret,
+        "secret": secret,
     }
     head = "This box made these itself, because its claim has none. Note them, then delete this.\n"
     return head + "".join(f"{name + ':':<13}{text}\n" for name, text in rows.items())

@@ -1,8 +1,8 @@
 """An access point by NetworkManager, and the units that serve who joins it.
 
 The profile is volatile and bound to our connection to D-Bus: NetworkManager ends it by itself when
-this process is gone, however that ends, and its key is in no file. It shares nothing: its method is
-`manual`, without forwarding and translation of addresses; `shared` would switch both on.
+this process is gone, however that ends. It shares nothing: its method is `manual`, without
+forwarding and translation of addresses; `shared` would switch both on.
 """
 
 from contextlib import suppress
@@ -60,7 +60,7 @@ def connection_settings(key: AccessPointKey, interface: str) -> dict[str, dict[s
             "proto": ("as", ["rsn"]),
             "pairwise": ("as", ["ccmp"]),
             "group": ("as", ["ccmp"]),
-            "psk": ("s", key.key),
+            "psk": ("s", key.psk),
         },
         "ipv4": {
             "method": ("s", "manual"),

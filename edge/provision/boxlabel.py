@@ -49,7 +49,7 @@ class BoxLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     site: str
     claim: str
     network: str
-    wifi_key: WifiKey
+    wifi_psk: WifiKey
     secret: Annotated[str, Meta(min_length=8, max_length=64)]
 
 
@@ -59,7 +59,7 @@ def keep_label(folder: Path, claim: Claim, secret: str) -> Path:
         raise ConfigError("a claim without `access` has nothing for a label")
     label = BoxLabel(
         gateway=claim.gateway, site=claim.site, claim=claim.claim,
-        network=network_name(claim.gateway), wifi_key=claim.access.wifi_key, secret=secret,
+        network=network_name(claim.gateway), wifi_psk=claim.access.wifi_psk, secret=secret,
     )  # fmt: skip
     path = folder / f"{claim.gateway}-{claim.claim}.json"
     data = msgspec.json.format(msgspec.json.encode(label), indent=2)
@@ -82,14 +82,14 @@ def wifi_text(network: str, key: str) -> str:
 
 def label_page(label: BoxLabel) -> str:
     """One page of HTML to print, with nothing from elsewhere. Raises ConfigError without segno."""
-    network, address = wifi_text(label.network, label.wifi_key), page_url()
+    network, address = wifi_text(label.network, label.wifi_psk), page_url()
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(label.gateway)}</title>
 <style>{STYLE}</style></head><body>
 <h1>Kerbstone {escape(label.gateway)}</h1>
 {_sentences(MOBILE_DATA)}
 <main><section><h2>1. Wi-Fi</h2>{_qr(network)}
-<p><b>{escape(label.network)}</b></p><p><b>{escape(label.wifi_key)}</b></p></section>
+<p><b>{escape(label.network)}</b></p><p><b>{escape(label.wifi_psk)}</b></p></section>
 <section><h2>2. Page</h2>{_qr(address)}
 <p><b>{escape(address)}</b></p><p>Secret 密码: <b>{escape(label.secret)}</b></p></section></main>
 {_sentences(WARNING)}

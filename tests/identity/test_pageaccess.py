@@ -70,7 +70,7 @@ def test_a_claim_s_are_kept_beside_it_and_what_the_box_had_made_goes(
     assert not (boot.folder / ACCESS_FILE).exists(), "it opens nothing any more"
     assert is_secret(secret, (store.get(LOGIN) or b"").decode().strip())
     key = pageaccess.read_access_point(store.get(ACCESS_POINT))
-    assert key == pageaccess.AccessPointKey(network="kerbstone-gw-17", key=access.wifi_key)
+    assert key == pageaccess.AccessPointKey(network="kerbstone-gw-17", psk=access.wifi_psk)
     assert not accesskeeping.provide_access(store, boot, "serial01"), "there are some"
 
 
@@ -80,10 +80,10 @@ def test_a_box_without_any_makes_them_once_and_shows_them_on_its_card(
     assert accesskeeping.provide_access(store, boot, "serial01")
     rows = shown(boot)
     assert rows["Wi-Fi"] == "kerbstone-serial01"
-    assert is_secret(rows["its secret"], (store.get(LOGIN) or b"").decode().strip())
+    assert is_secret(rows["secret"], (store.get(LOGIN) or b"").decode().strip())
     key = pageaccess.read_access_point(store.get(ACCESS_POINT))
     assert key is not None
-    assert key.key == rows["its key"]
+    assert key.psk == rows["passphrase"]
     before = store.get(LOGIN)
     assert not accesskeeping.provide_access(store, boot, "serial01")
     assert store.get(LOGIN) == before
@@ -102,7 +102,7 @@ def test_killed_between_the_two_it_makes_others_that_are_shown(
     assert accesskeeping.provide_access(store, boot, "serial01")
     key = pageaccess.read_access_point(store.get(ACCESS_POINT))
     assert key is not None
-    assert shown(boot)["its key"] == key.key
+    assert shown(boot)["passphrase"] == key.psk
 
 
 @pytest.mark.parametrize("data", [None, b"", b"{", b'{"network": "x"}', b"\xff"])
@@ -111,7 +111,8 @@ def test_a_damaged_key_is_none(data: bytes | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"wifi_key": "short"}, {"wifi_key": "with blank 12"}, {"login": "plain secret"}]
+    "wrong",
+    [{"wifi_psk": "short"}, {"wifi_psk": "with blank 12"}, {"login_secret": "plain secret"}],
 )
 def test_a_claim_with_a_wrong_one_is_refused(wrong: dict[str, str]) -> None:
     access, _ = pageaccess.make_access()
@@ -148,7 +149,7 @@ def test_at_its_first_start_a_box_without_a_claim_shows_what_it_has_made(
     rows = shown(boot)
     said = capsys.readouterr()
     status = (boot.folder / "kerbstone-status.txt").read_text()
-    for secret in (rows["its key"], rows["its secret"]):
+    for secret in (rows["passphrase"], rows["secret"]):
         assert secret not in said.out + said.err, "the journal takes what it says"
         assert secret not in status
 
@@ -164,7 +165,7 @@ def test_the_claim_s_come_with_the_claim(
     }  # fmt: skip
     operatordocs.new_claim(boot.folder, server.operator, fields, NOW, 28)
     assert enrol(tmp_path, "take") == 0
-    assert (store.get(LOGIN) or b"").decode() == f"{access.login}\n"
+    assert (store.get(LOGIN) or b"").decode() == f"{access.login_secret}\n"
     for name in (LOGIN, ACCESS_POINT):
         assert (store.folder / name).stat().st_mode & 0o777 == 0o600
     assert not (boot.folder / ACCESS_FILE).exists()
@@ -177,11 +178,11 @@ def test_by_hand_they_are_shown_and_made_anew_and_a_reset_forgets_them(
     assert "access --new" in capsys.readouterr().out
     assert enrol(tmp_path, "access", "--new") == 0
     said = dict(re.findall(r"^([A-Za-z -]+): +(\S+)$", capsys.readouterr().out, re.MULTILINE))
-    assert is_secret(said["its secret"], (store.get(LOGIN) or b"").decode().strip())
+    assert is_secret(said["secret"], (store.get(LOGIN) or b"").decode().strip())
     assert enrol(tmp_path, "access") == 0
     again = capsys.readouterr().out
-    assert said["its key"] in again
-    assert said["its secret"] not in again, "nobody knows it any more"
+    assert said["passphrase"] in again
+    assert said["secret"] not in again, "nobody knows it any more"
     accesskeeping.provide_access(store, boot, "x")
     boot.write_access("left")
     assert enrol(tmp_path, "forget", "--yes") == 0

@@ -51,7 +51,7 @@ class DoorScene:
         """Two radios, a key as provisioning brings it, a technician, the modem's side."""
         self._write("/tmp/wpa.conf", WPA)
         self._write("/tmp/lease.sh", LEASE)
-        key = json.dumps({"network": NETWORK, "key": KEY})
+        key = json.dumps({"network": NETWORK, "psk": KEY})
         self.run("install -d -m 700 /var/lib/kerbstone-identity")
         self._write("/var/lib/kerbstone-identity/access-point.json", key)
         for line in (
@@ -112,9 +112,26 @@ class DoorScene:
                 "-u kerbstone-access-point -u NetworkManager -u wpa_supplicant"
             )
             raise GuestError(f"{error}\n{log}") from error
-        udhcpc = "busybox udhcpc -i wlan1 -n -q -t 10 -O 114 -s /tmp/lease.sh"
-        self.run(f"ip netns exec phone {udhcpc}", 120)
+        return self.lease("phone", "wlan1")
+
+    def lease(self, where: str, interface: str) -> str:
+        """What DHCP tells there: address, router, names, option 114."""
+        udhcpc = f"busybox udhcpc -i {interface} -n -q -t 10 -O 114 -s /tmp/lease.sh"
+        self.run(f"rm -f /tmp/lease; ip netns exec {where} {udhcpc}", 120)
         return self.run("cat /tmp/lease").strip()
+
+    def plug_laptop(self) -> str:
+        """The other end of the USB cable, as the kernel's driver for such adapters names it."""
+        adapters = "ls -l /sys/class/net/*/device/driver | grep /cdc_ether"
+        self._until(f"{adapters} | grep -c .", "1")
+        name = self.run(f"{adapters}; true").partition("/sys/class/net/")[2].split("/")[0]
+        self.run("ip netns add laptop")
+        self.run(f"ip link set {name} netns laptop")
+        self.run(f"ip netns exec laptop ip link set {name} up")
+        return name
+
+    def await_unit(self, name: str, wanted: str = "active") -> None:
+        self._until(f"systemctl is-active '{name}'", wanted)
 
     def get(self, where: str, url: str, options: str = "") -> str:
         """Status and where it is led to, of a request from `phone`, `city` or the box (`here`)."""
@@ -135,7 +152,7 @@ class DoorScene:
 
     def listening(self) -> set[str]:
         """Addresses and ports that something listens on, without the two of the scene."""
-        said = self.run("ss -H -lntu | awk '{print $5}'").split()
+        said = self.run("ss -H -lntu | awk '{print $5}'; true").split()
         return {each for each in said if not re.search(r":22$|:68$|:546$|^127\.0\.0\.53", each)}
 
     def state(self) -> dict[str, Any]:
@@ -150,8 +167,8 @@ class DoorScene:
         found = re.search(r"type (\S+)", self.run("iw dev wlan0 info"))
         return "" if found is None else found[1]
 
-    def await_radio_off(self) -> None:
-        self._until("iw dev wlan0 info | grep -c 'type AP'", "0", 10)
+    def await_radio(self, opened: bool, within_s: float) -> None:
+        self._until("iw dev wlan0 info | grep -c 'type AP'", str(int(opened)), within_s)
 
     def await_open(self, opened: bool, within_s: float = 60.0) -> float:
         """Seconds until the state says so, and the unit agrees."""
@@ -161,5 +178,5 @@ class DoorScene:
                 raise GuestError(f"after {within_s:.0f} s: {self.state()}")
             time.sleep(0.5)
         if not opened:
-            self._until("systemctl is-active kerbstone-page@wlan0.target", "inactive")
+            self.await_unit("kerbstone-access-point.service", "inactive")
         return time.monotonic() - began

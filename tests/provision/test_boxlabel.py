@@ -44,9 +44,9 @@ def test_the_claim_holds_the_key_and_of_the_secret_only_its_hash(
     made, secret, data = claim
     assert parse_claim(data).access == made.access
     assert made.access is not None
-    assert made.access.wifi_key.encode() in data
+    assert made.access.wifi_psk.encode() in data
     assert secret.encode() not in data
-    assert is_secret(secret, made.access.login)
+    assert is_secret(secret, made.access.login_secret)
 
 
 def test_the_file_is_its_owner_s_and_gives_the_label_again(
@@ -58,7 +58,7 @@ def test_the_file_is_its_owner_s_and_gives_the_label_again(
     label = boxlabel.load_label(path)
     assert (label.network, label.secret) == ("kerbstone-gw-17", secret)
     assert made.access is not None
-    assert label.wifi_key == made.access.wifi_key
+    assert label.wifi_psk == made.access.wifi_psk
     with pytest.raises(ConfigError, match="is there already"):
         boxlabel.keep_label(tmp_path / "labels", made, secret)
 
@@ -70,12 +70,12 @@ def test_the_label_has_both_codes_the_texts_and_the_sentence_on_mobile_data(
     made, secret, _ = claim
     label = boxlabel.load_label(boxlabel.keep_label(tmp_path, made, secret))
     page = boxlabel.label_page(label)
-    for text in (label.network, label.wifi_key, "https://10.213.47.1/", secret):
+    for text in (label.network, label.wifi_psk, "https://10.213.47.1/", secret):
         assert f"<b>{text}</b>" in unescape(page)
     assert "mobile data off" in page
     assert "移动数据" in page
     drawn = re.findall(r'<path class="qrline"[^>]* d="([^"]+)"', page)
-    wanted = [f"WIFI:T:WPA;S:{label.network};P:{label.wifi_key};;", "https://10.213.47.1/"]
+    wanted = [f"WIFI:T:WPA;S:{label.network};P:{label.wifi_psk};;", "https://10.213.47.1/"]
     for path, text in zip(drawn, wanted, strict=True):
         code = segno.make(text, error="m", micro=False)
         assert path in code.svg_inline(omitsize=True), text
@@ -121,7 +121,7 @@ def test_new_says_neither_and_label_draws_them(
     (path,) = (tmp_path / "labels").iterdir()
     label = boxlabel.load_label(path)
     assert str(path) in said.out
-    for secret in (label.secret, label.wifi_key):
+    for secret in (label.secret, label.wifi_psk):
         assert secret not in said.out + said.err
     assert label.secret not in (tmp_path / "card/kerbstone-claim.toml").read_text()
     drawn = kerbstone("provision", "label", "--access", path, "--out", tmp_path / "door.html")
