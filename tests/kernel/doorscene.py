@@ -121,10 +121,16 @@ class DoorScene:
         return self.run("cat /tmp/lease").strip()
 
     def plug_laptop(self) -> str:
-        """The other end of the USB cable, as the kernel's driver for such adapters names it."""
-        adapters = "ls -l /sys/class/net/*/device/driver | grep /cdc_ether"
-        self._until(f"{adapters} | grep -c .", "1")
-        name = self.run(f"{adapters}; true").partition("/sys/class/net/")[2].split("/")[0]
+        """The other end of the USB cable: the adapter with the address that the gadget gives it."""
+        adapters = "ip -o link | grep 02:4b:53:00:00:02"
+        try:
+            self._until(f"{adapters} | grep -c .", "1")
+        except GuestError as error:
+            said = self.run(
+                "lsmod | grep -E 'cdc|rndis|usbnet'; ip -o link; dmesg | tail -20; true"
+            )
+            raise GuestError(f"{error}\n{said}") from error
+        name = self.run(f"{adapters}; true").split(":")[1].strip()
         self.run("ip netns add laptop")
         self.run(f"ip link set {name} netns laptop")
         self.run(f"ip netns exec laptop ip link set {name} up")
