@@ -32,6 +32,8 @@ VERBS: Final = {
     "subscribe": "show or check the messages of gateways at a broker",
     "status": "the state of this gateway, and what you have to do",
     "support": "put all that helps to find a fault into one file, without secrets",
+    "backup": "put all that another box needs to go on in this one's place into a file",
+    "restore": "go on in the place of the box whose backup this is",
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "sink": "store the records of a whole city, from RabbitMQ into PostgreSQL",
     "archive": "pack old days of a city's database, and remove those that are proved",

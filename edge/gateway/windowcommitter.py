@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
 from edge.core import Clock, Draft, Reason, Stamp, StoredState
 from edge.gateway.baselines import Baselines
+from edge.gateway.boxchange import BOX_OWNER, BoxChange
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.ingest import Ingest
@@ -76,7 +77,8 @@ class WatchedBuses(Protocol):
 class WindowCommitter:
     """The open window, and every commit. Belongs to the main loop.
 
-    `box_monitor` None: nobody watches the box itself; `watch` None: nobody keeps a list of issues.
+    `box_monitor` None: nobody watches the box itself; `watch` None: nobody keeps a list of issues;
+    `box_change` None: nobody asks whether it is another box.
     `offer` takes the rows of each commit, and when that was.
     """
 
@@ -97,10 +99,12 @@ class WindowCommitter:
         watch: IssueWatch | None,
         progress: Progress,
         offer: Callable[[list[StoredRecord], int], None],
+        box_change: BoxChange | None = None,
     ) -> None:
         self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
         self._urgent, self._buses, self._watch = urgent, buses, watch
         self._progress, self._offer = progress, offer
+        self._box_change = box_change  # until the first commit
         self._site, self._points = wiring.site, wiring.points()
         self._keys = {
             name: [point.key for point in points] for name, points in self._points.items()
@@ -256,6 +260,8 @@ class WindowCommitter:
             self._epoch, sealed, self._writer.leftovers, used, now
         )
         self._writer.leftovers.clear()
+        if self._box_change is not None:
+            found.drafts += self._box_change.events(now.mono_ns, self._epoch)
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)
@@ -283,6 +289,9 @@ class WindowCommitter:
             stored = await self._writer.state(owner)
             if (kept := unpack_state(stored, STATE_VERSION)) is not None:
                 states[owner] = kept
+        if self._box_change is not None:
+            stored = await self._writer.state(BOX_OWNER)
+            self._box_change.restore(unpack_state(stored, STATE_VERSION))
         previous = self._take(states)
         if self._watch is not None:
             self._watch.restore(states.get("issues"), self._clock.now())
@@ -388,11 +397,16 @@ class WindowCommitter:
             if self._watch is not None:
                 self._watch.see_events(rows, now)
                 states = {**states, **self._watch.to_keep(now, last=last)}
+            if self._box_change is not None:
+                states = {**states, **self._box_change.to_keep()}
             packed = {
                 owner: pack_state(STATE_VERSION, state)
                 for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
             }
             stored = await self._writer.commit(rows, packed, clock=now)
+            if self._box_change is not None:
+                self._box_change.committed(on_disk=self._writer.opened.in_memory is None)
+                self._box_change = None
             now_ns = self._clock.now().mono_ns
             self._progress.done("committer", now_ns)
             self._offer(stored, now_ns)
