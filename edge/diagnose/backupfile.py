@@ -135,8 +135,9 @@ class _Counted(io.RawIOBase):
         self.sum = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(self._left if size < 0 else min(size, self._left))
-        if not data and self._left:
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._file.read(wanted)
+        if len(data) < wanted:
             raise BackupFileError(
                 f"{self._name} became shorter while it was read: run the command again"
             )

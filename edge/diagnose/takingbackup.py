@@ -98,6 +98,8 @@ def undo_hand_over(places: BackupPlaces) -> bool:
             return False
         owner = whose_box(places)
         doubt_totals(places.store, glance(places.store), "" if owner is None else owner.owner)
+        if places.run is not None:  # which would know better, in this boot
+            (places.run / HIGHWATER_NAME).unlink(missing_ok=True)
         remove_hand_over(places.store)
         return True
 

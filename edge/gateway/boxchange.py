@@ -59,6 +59,13 @@ class BoxChange:
         LOG.warning("%s", body.text)
         return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)]
 
+    @property
+    def counts_anew(self) -> bool:
+        """This box has counted by itself between the backup and this start: what registers have
+        grown since the backup is, in part, in those records."""
+        note = self.note
+        return note is not None and note.backup != self._told and note.set_aside is not None
+
     def to_keep(self) -> dict[str, object]:
         """For the outbox, with the event; nothing where nothing is new."""
         state = {
@@ -91,11 +98,12 @@ class BoxChange:
 
 def _restored(note: SwapNote, before: str | None, serial: str | None) -> BoxSwap:
     before = before or note.serial_before
+    continues = note.last and note.set_aside is None
     counts = (
         "Registers count on from there."
-        if note.last
-        else "The former box may have counted after that: growth of registers up to this start is "
-        "in no record."
+        if continues
+        else "Another box may have counted since: growth of registers up to this start is in no "
+        "record of this one."
     )
     text = (
         f"Another box: backup {note.backup} of {note.backup_at} was restored by {note.by} at "
@@ -109,7 +117,7 @@ def _restored(note: SwapNote, before: str | None, serial: str | None) -> BoxSwap
         )
     return BoxSwap(
         how="restored",
-        counting="continues" if note.last else "anew",
+        counting="continues" if continues else "anew",
         serial_before=before or UNSET,
         serial=serial or UNSET,
         backup=note.backup,

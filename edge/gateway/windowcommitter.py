@@ -234,6 +234,8 @@ class WindowCommitter:
         past = self._past(before)
         if past != "known":
             self._pipeline.engine.doubt_past(older=past == "older")
+        elif self._box_change is not None and self._box_change.counts_anew:
+            self._pipeline.engine.doubt_past(older=True)
         self._pipeline.engine.expired(expired_points(self._site, now))
         self._pipeline.engine.conditions(self._ingest.conditions_now)
         owner = self._stage.owner

@@ -1,9 +1,14 @@
-"""SIGKILL at each system call of a swap: a restore is all or nothing, and a repeat ends it.
+"""SIGKILL at each system call of a swap, and power cuts: a restore is all or nothing, and a repeat
+ends it.
 
-`CRASH_KILLS=all` takes every boundary; without it there is a handful.
+`CRASH_KILLS=all` takes every boundary; without it there is a handful. `CRASH_CUTS=300` for so many
+power cuts.
 """
 
+import contextlib
+import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +16,8 @@ import pytest
 
 from edge.diagnose.backupfile import BackupFileError
 from edge.diagnose.restoring import check_backup
+from tests.crash.calls import watching
+from tests.crash.card import PowerCutCard
 from tests.crash.killing import STRACE, Stage
 from tests.crash.scenes import ENDED
 from tests.crash.swaps import (
@@ -23,11 +30,13 @@ from tests.crash.swaps import (
     what_is_there,
 )
 from tests.crash.test_kills import HANDFUL, WHOLE, fresh
+from tests.kit.power import PowerCut
 
 OWN = tuple(range(900, 904))
 THEIRS = tuple(range(100, 112))
 NOTHING = WhatIsThere(OWN, None, False, 1)
 ALL = WhatIsThere(THEIRS, 4, True, 3)
+CUTS = int(os.environ.get("CRASH_CUTS", "40"))
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +100,28 @@ def test_a_backup_that_is_killed_leaves_no_file_that_is_taken_for_one(
                     check_backup(opened, lambda name, done: None)
                 except BackupFileError:
                     continue
+
+
+def test_power_that_goes_during_a_restore_leaves_all_of_it_or_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = {NOTHING: 0, ALL: 0}
+    for seed in range(CUTS):
+        rng = random.Random(seed)
+        card = PowerCutCard(tmp_path / str(seed), rng)
+        with watching(card):
+            prepared_swap(card.folder)
+            card.settle()
+            card.arm(rng.randrange(1, 50))
+            with contextlib.suppress(PowerCut):
+                restore(card.folder)
+            card.cut()
+        card.close()
+        shutil.rmtree(card.folder / "new" / "run")
+        (card.folder / "new" / "run").mkdir()
+        found = what_is_there(card.folder / "new")
+        assert found in outcomes, f"seed {seed}"
+        outcomes[found] += 1
+    with capsys.disabled():
+        print(f"\nrestore: {outcomes[NOTHING]} cuts before it, {outcomes[ALL]} behind")
+    assert all(outcomes.values())

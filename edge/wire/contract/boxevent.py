@@ -241,8 +241,9 @@ class BoxSwap(Event, tag="box_swap", kw_only=True):
         Literal["continues", "anew"],
         meaning(
             "continues: the backup was the last act of the former box, or its own card is here, so"
-            " registers count on. anew: the former box may have counted after the backup was made;"
-            " growth of registers up to this start is in no record."
+            " registers count on. anew: the former box, or this one, may have counted after the"
+            " backup was made; the growth of registers up to this start is in no record of this"
+            " epoch."
         ),
     ]
     serial_before: (
