@@ -33,8 +33,7 @@ from edge.diagnose.takingbackup import (
     take_backup,
     undo_hand_over,
 )
-from edge.durable.atomicwrite import new_name, open_new
-from edge.durable.folders import fsync_folder
+from edge.durable.atomicwrite import replacing_for_good
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 STDOUT: Final = 1
@@ -117,17 +116,8 @@ def _opened(target: str) -> Iterator[IO[bytes]]:
         with open(STDOUT, "wb", closefd=False) as out:
             yield out
         return
-    path = Path(target)
-    new = new_name(path)
-    try:
-        with os.fdopen(open_new(new), "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-    fsync_folder(path.absolute().parent)
+    with replacing_for_good(Path(target)) as out:
+        yield out
 
 
 def _report(args: argparse.Namespace, taken: TakenBackup) -> int:

@@ -8,7 +8,12 @@ from typing import Final
 import msgspec
 
 from edge.config import Store
-from edge.core.boxfiles import OWN_SITE_FILE, SIGNED_SITE_FILE, find_site_file
+from edge.core.boxfiles import (
+    HANDED_SITE_FILE,
+    OWN_SITE_FILE,
+    SIGNED_SITE_FILE,
+    find_site_file,
+)
 from edge.core.tomltext import parse_toml
 from edge.durable.readfile import read_file
 from edge.identity.runfiles import read_box_names
@@ -53,6 +58,11 @@ class BackupPlaces:
     @property
     def own_site_file(self) -> Path:
         return self.root / OWN_SITE_FILE.relative_to("/")
+
+    @property
+    def is_signed(self) -> bool:
+        """The site file is the operator's, which enrolment brings; else the technician's own."""
+        return self.site_file in (self.root / SIGNED_SITE_FILE.relative_to("/"), HANDED_SITE_FILE)
 
     @property
     def is_this_box(self) -> bool:

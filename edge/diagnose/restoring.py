@@ -8,21 +8,21 @@ no gateway starts, and the same command brings it again.
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
 import msgspec
 
-from edge.core.boxfiles import SIGNED_SITE_FILE, SITE_FILE_NAME
+from edge.core.boxfiles import SITE_FILE_NAME
 from edge.core.printable import printable
 from edge.diagnose.backupfile import BackupFileError, BackupHead, BackupReader, Shown
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
 from edge.diagnose.takingbackup import BOX_STATE_VERSION, CONFIG_LIMIT, doubt_totals
-from edge.durable.atomicwrite import open_new, replace_file, write_all, write_file
+from edge.durable.atomicwrite import replace_file, write_file, write_pieces
 from edge.durable.filelock import FolderLock
-from edge.durable.folders import fsync_folder, make_private_folder, remove_tree
+from edge.durable.folders import make_private_folder, remove_tree, sync_files
 from edge.durable.readfile import read_file
 from edge.gateway.boxchange import BOX_OWNER
 from edge.gateway.boxswap import (
@@ -73,10 +73,8 @@ def check_backup(file: IO[bytes], shown: Shown) -> BackupHead:
     """Read all of it, and write nothing. Raises OSError, BackupFileError."""
     reader = BackupReader(file)
     for part, pieces in reader.parts():
-        done = 0
-        for piece in pieces:
-            done += len(piece)
-            shown(part.name, done)
+        for _ in _told(part.name, pieces, shown):
+            pass
     return reader.head
 
 
@@ -226,16 +224,16 @@ def _take_parts(reader: BackupReader, staging: Path, shown: Shown) -> dict[str, 
                 f"it has a part {name} that this version does not know: update Kerbstone on this "
                 "box first"
             )
-        fd, done = open_new(staging / name), 0
-        try:
-            for piece in pieces:
-                write_all(fd, piece)
-                done += len(piece)
-                shown(part.name, done)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        write_pieces(staging / name, _told(part.name, pieces, shown))
     return config
+
+
+def _told(name: str, pieces: Iterable[bytes], shown: Shown) -> Iterator[bytes]:
+    done = 0
+    for piece in pieces:
+        yield piece
+        done += len(piece)
+        shown(name, done)
 
 
 def _prepare(
@@ -263,17 +261,9 @@ def _prepare(
 def _hand_to_daemon(staging: Path, folder: Path) -> None:
     """Its user owns what lies in its folder. Raises OSError."""
     owner = folder.stat()
-    for path in staging.iterdir():
-        if os.geteuid() == 0:
-            os.chown(path, owner.st_uid, owner.st_gid)
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-    if os.geteuid() == 0:
-        os.chown(staging, owner.st_uid, owner.st_gid)
-    fsync_folder(staging)
+    for path in (staging, *staging.iterdir()) if os.geteuid() == 0 else ():
+        os.chown(path, owner.st_uid, owner.st_gid)
+    sync_files(staging)
 
 
 def _bring_config(config: dict[str, bytes], places: BackupPlaces, notes: list[str]) -> None:
@@ -284,26 +274,16 @@ def _bring_config(config: dict[str, bytes], places: BackupPlaces, notes: list[st
         if kind == METERS:
             path = places.etc / METERS / file
         elif file == SITE_FILE_NAME:
-            path = _site_file(places)
+            path = places.own_site_file if places.is_signed else places.site_file
         else:
-            continue
+            continue  # a signed one: enrolment brings it
         there = read_file(path)
         if there is not None and there.strip():
             if there != data:
                 notes.append(f"{path} is kept as it is: the backup has another one ({name})")
             continue
-        if path != places.own_site_file and kind != METERS:
-            continue  # enrolment brings it
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, data, SITE_MODE, exact_mode=True)
         if os.geteuid() == 0:
             os.chown(path, -1, group)
         notes.append(f"{path} is restored")
-
-
-def _site_file(places: BackupPlaces) -> Path:
-    """The one that counts on this box. An enrolled box has a signed one."""
-    signed = places.root / SIGNED_SITE_FILE.relative_to("/")
-    if not places.own_site_file.is_file() and signed.parent.joinpath("current").exists():
-        return signed
-    return places.site_file if places.is_this_box else places.own_site_file

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from edge.control.protocol import NoAnswerError, UnknownVerbError, VerbError, ask_daemon
+from edge.core.boxfiles import SITE_FILE_NAME
 from edge.core.printable import printable
 from edge.core.release import VERSION as SOFTWARE
 from edge.diagnose.backupfile import (
@@ -47,6 +48,7 @@ from edge.wire.records import iso_time
 
 HOLD_S: Final = 60.0  # for the daemon to bring its log into the file
 METERS_LIMIT: Final = 64
+SIGNED_NAME: Final = "signed.site.toml"  # to be looked at: enrolment brings it to the new box
 CONFIG_LIMIT: Final = 1 << 20  # bytes, of a site file or a table of a meter
 BOX_STATE_VERSION: Final = 1
 
@@ -357,7 +359,8 @@ def _with_memory(
 
 def _config_parts(places: BackupPlaces) -> list[BackupSource]:
     """The site file, and tables of meters that the technician wrote."""
-    found = [(f"config/{places.site_file.name}", places.site_file)]
+    name = SIGNED_NAME if places.is_signed else SITE_FILE_NAME
+    found = [(f"config/{name}", places.site_file)]
     with contextlib.suppress(OSError):
         tables = sorted((places.etc / METERS).glob("*.toml"))
         found += [(f"{METERS}/{path.name}", path) for path in tables[:METERS_LIMIT]]
@@ -366,9 +369,7 @@ def _config_parts(places: BackupPlaces) -> list[BackupSource]:
         with contextlib.suppress(OSError):
             size = path.stat().st_size
             if is_regular_file(path) and size <= CONFIG_LIMIT and os.access(path, os.R_OK):
-                sources.append(
-                    _source("config/site.toml" if path == places.site_file else name, path, size)
-                )
+                sources.append(_source(name, path, size))
     return sources
 
 

@@ -7,18 +7,16 @@ next, the restore itself, another one or the daemon, moves the files to their pl
 (`finish_restore`). The note `box_swap.json` stays until an event has told the city.
 """
 
-import contextlib
 import logging
 import os
-import shutil
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from edge.durable.atomicwrite import new_name, replace_file, write_file
-from edge.durable.folders import fsync_folder, remove_file
+from edge.durable.atomicwrite import replace_file
+from edge.durable.folders import fsync_folder, remove_file, rename
 from edge.durable.readfile import read_file
 from edge.gateway.statefiles import CARRIED_LOG, HANDED_OVER, READY, STAGING, SWAP_NOTE
 from edge.outbox.commitlog import COMMIT_LOG_NAME
@@ -125,8 +123,7 @@ def read_swap_note(folder: Path) -> SwapNote | None:
 
 def commit_restore(folder: Path) -> None:
     """All is in STAGING and synced: from here on it will be. Durable on return. Raises OSError."""
-    (folder / STAGING).rename(folder / READY)
-    fsync_folder(folder)
+    rename(folder / STAGING, folder / READY)
 
 
 def finish_restore(folder: Path, run_dir: Path | None) -> bool:
@@ -146,8 +143,7 @@ def finish_restore(folder: Path, run_dir: Path | None) -> bool:
         fsync_folder(folder)
         remove_file(ready / BEGIN)
     for path in sorted(ready.iterdir(), key=lambda each: (each.name == DATABASE_NAME, each.name)):
-        path.replace(folder / path.name)
-    fsync_folder(folder)
+        rename(path, folder / path.name)
     fsync_folder(ready)
     ready.rmdir()
     fsync_folder(folder)
@@ -159,16 +155,7 @@ def lend_carried_log(folder: Path, run_dir: Path) -> None:
     carried, place = folder / CARRIED_LOG, run_dir / COMMIT_LOG_NAME
     if os.path.lexists(place) or not carried.is_file():
         return
-    if carried.stat().st_size > LOG_LIMIT:
-        raise OSError(f"{carried} is larger than any log of ours")
-    new = new_name(place)
-    try:
-        write_file(new, b"", sync=False)
-        shutil.copyfile(carried, new)
-        new.replace(place)
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
+    replace_file(place, read_file(carried, LOG_LIMIT) or b"", sync=False)
 
 
 def forget_carried_log(folder: Path) -> None:

@@ -287,6 +287,21 @@ def test_an_own_site_file_is_kept(old: Path, new: Path) -> None:
     assert any("is kept as it is" in note for note in done.notes)
 
 
+def test_a_signed_site_file_is_left_to_enrolment(old: Path, new: Path) -> None:
+    signed = old / "var/lib/kerbstone-identity/site.toml"
+    signed.parent.mkdir(parents=True)
+    signed.write_bytes(SITE)
+    out = io.BytesIO()
+    where = BackupPlaces(old, old / "store", old / "run", signed)
+    taken = take_backup(
+        where, BackupWish(True, "anna", WALL_NS), lambda: contextlib.nullcontext(out),
+        lambda name, done: None,
+    )  # fmt: skip
+    assert "config/signed.site.toml" in taken.head.names()
+    restored(out.getvalue(), new)
+    assert not places(new).own_site_file.exists()
+
+
 def test_a_damaged_outbox_goes_along_and_is_said(old: Path, new: Path) -> None:
     path = old / "store" / "outbox.db"
     data = bytearray(path.read_bytes())

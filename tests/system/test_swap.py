@@ -248,3 +248,24 @@ def test_a_box_that_has_begun_by_itself_goes_on_for_the_old_one(
     assert total > 0.3
     code, report = city.audit()
     assert code == 0, report
+
+
+def test_the_status_of_the_old_box_says_where_it_has_gone(
+    tmp_path: Path, boxes: tuple[BoxProcess, BoxProcess]
+) -> None:
+    old, _ = boxes
+    old.start()
+    wait_for(lambda: old.ask("outbox").returncode == 0)
+    refused = old.run("backup", "--last", tmp_path / "swap")
+    assert refused.returncode == 2
+    assert "stop it first" in refused.stderr
+    assert old.stop() == 0
+    assert old.run("backup", "--last", tmp_path / "swap").returncode == 0
+    said = old.run("status")
+    assert said.returncode == 3
+    assert "another box has gone on in its place" in said.stdout
+    assert "systemctl start" not in said.stdout
+    assert old.run("backup", "--undo").returncode == 0
+    old.start()
+    wait_for(lambda: old.ask("outbox").returncode == 0)
+    assert old.stop() == 0
