@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     except BackupFileError as error:
         return _fail(str(error), 3)
     except OSError as error:
-        return _fail(_words(error), 3)
+        return _fail(error_words(error), 3)
     finally:
         progress("")
     return _report(args, taken)
@@ -149,7 +149,8 @@ def _show(name: str, done: int) -> None:
     progress(f"{name}: {done >> 20} MB")
 
 
-def _words(error: OSError) -> str:
+def error_words(error: OSError) -> str:
+    """Which file, what, and whether root is needed."""
     place = f"{error.filename}: " if error.filename else ""
     hint = "; use sudo" if isinstance(error, PermissionError) and os.geteuid() else ""
     return f"{place}{error.strerror or error}{hint}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from edge.acquire.clock import SystemClock
-from edge.cli.backup import who
+from edge.cli.backup import error_words, who
 from edge.cli.site_options import CONFIG_HELP
 from edge.diagnose.backupfile import BackupFileError, BackupHead
 from edge.diagnose.boxplaces import THIS_BOX, backup_places
@@ -66,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
     except BackupFileError as error:
         return _fail(f"{args.file}: {error}", 2)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}", 3)
+        return _fail(error_words(error), 3)
     finally:
         progress("")
     _report(args, done)

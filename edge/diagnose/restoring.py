@@ -19,12 +19,12 @@ from edge.core.boxfiles import SITE_FILE_NAME
 from edge.core.printable import printable
 from edge.diagnose.backupfile import BackupFileError, BackupHead, BackupReader, Shown
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
-from edge.diagnose.takingbackup import BOX_STATE_VERSION, CONFIG_LIMIT, doubt_totals
+from edge.diagnose.takingbackup import CONFIG_LIMIT, doubt_totals
 from edge.durable.atomicwrite import replace_file, write_file, write_pieces
 from edge.durable.filelock import FolderLock
 from edge.durable.folders import make_private_folder, remove_tree, sync_files
 from edge.durable.readfile import read_file
-from edge.gateway.boxchange import BOX_OWNER
+from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
 from edge.gateway.boxswap import (
     BEGIN,
     AsideEpoch,
@@ -165,7 +165,7 @@ def _is_restored(folder: Path, there: OutboxGlance | None, head: BackupHead) -> 
     if there is None:
         return False
     with contextlib.suppress(ValueError):
-        state = unpack_state(there.state(BOX_OWNER), BOX_STATE_VERSION)
+        state = unpack_state(there.state(BOX_OWNER), STATE_VERSION)
         return isinstance(state, dict) and state.get("backup") == head.backup
     return False
 

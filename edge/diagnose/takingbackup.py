@@ -30,7 +30,7 @@ from edge.diagnose.backupfile import (
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
 from edge.durable.filelock import FolderLock
 from edge.durable.readfile import is_regular_file
-from edge.gateway.boxchange import BOX_OWNER
+from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
 from edge.gateway.boxswap import (
     HandOver,
     read_hand_over,
@@ -50,7 +50,6 @@ HOLD_S: Final = 60.0  # for the daemon to bring its log into the file
 METERS_LIMIT: Final = 64
 SIGNED_NAME: Final = "signed.site.toml"  # to be looked at: enrolment brings it to the new box
 CONFIG_LIMIT: Final = 1 << 20  # bytes, of a site file or a table of a meter
-BOX_STATE_VERSION: Final = 1
 
 
 Opener = Callable[[], contextlib.AbstractContextManager[IO[bytes]]]
@@ -303,7 +302,7 @@ def _owner(places: BackupPlaces, seen: OutboxGlance) -> tuple[str, str]:
 def _serial(seen: OutboxGlance) -> str | None:
     """Of the board with which the outbox was used last."""
     with contextlib.suppress(ValueError):
-        state = unpack_state(seen.state(BOX_OWNER), BOX_STATE_VERSION)
+        state = unpack_state(seen.state(BOX_OWNER), STATE_VERSION)
         return _words(state.get("serial")) if isinstance(state, dict) else None
     return None
 

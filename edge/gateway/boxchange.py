@@ -8,26 +8,36 @@ a restore is told once, in the commit that also keeps that it was told.
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec import UNSET
 
-from edge.core import Draft, Stream
+from edge.core import Draft, StoredState, Stream
 from edge.durable.folders import remove_file
 from edge.gateway.boxswap import SwapNote, read_swap_note
 from edge.gateway.statefiles import SWAP_NOTE
 from edge.outbox import Epoch
 from edge.wire.contract.boxevent import BoxSwap
+from edge.wire.keptstate import unpack_state
 
 LOG = logging.getLogger("kerbstone")
 BOX_OWNER: Final = "box"
+STATE_VERSION: Final = 1
 SERIAL_LIMIT: Final = 128  # characters
+
+
+class KeepingOutbox(Protocol):
+    """What has kept a state, as `AsyncOutbox` does."""
+
+    @property
+    def epoch(self) -> Epoch: ...
+    async def state(self, owner: str) -> StoredState | None: ...
 
 
 class BoxChange:
     """Of one start. `serial` is that of this board; None: it has none, and only a restore is told.
 
-    `restore` what was kept, then `events`, then what `to_keep` gives is committed with them.
+    `begin`, then what `to_keep` gives is committed with its events.
     """
 
     def __init__(self, folder: Path, serial: str | None) -> None:
@@ -36,6 +46,11 @@ class BoxChange:
         self._before: str | None = None
         self._told: str | None = None  # the backup of which the last event was
         self._kept: dict[str, Any] | None = None  # as it lies in the outbox
+
+    async def begin(self, outbox: KeepingOutbox, now_ns: int) -> list[Draft]:
+        """What is to be told at this start; it rides in its first commit."""
+        self.restore(unpack_state(await outbox.state(BOX_OWNER), STATE_VERSION))
+        return self.events(now_ns, outbox.epoch)
 
     def restore(self, state: object) -> None:
         """What a former start has kept; anything else is as nothing."""

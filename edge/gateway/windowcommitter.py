@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
 from edge.core import Clock, Draft, Reason, Stamp, StoredState
 from edge.gateway.baselines import Baselines
-from edge.gateway.boxchange import BOX_OWNER, BoxChange
+from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.ingest import Ingest
@@ -230,11 +230,12 @@ class WindowCommitter:
     async def recover(self) -> None:
         """Read back what the former process had seen; commit what it could not."""
         now, folder = self._clock.now(), Path(self._site.store.run_dir)
-        before = await self._restore()
+        before, box = await self._restore(), self._box_change
+        told = [] if box is None else await box.begin(self._writer, now.mono_ns)
         past = self._past(before)
         if past != "known":
             self._pipeline.engine.doubt_past(older=past == "older")
-        elif self._box_change is not None and self._box_change.counts_anew:
+        elif box is not None and box.counts_anew:
             self._pipeline.engine.doubt_past(older=True)
         self._pipeline.engine.expired(expired_points(self._site, now))
         self._pipeline.engine.conditions(self._ingest.conditions_now)
@@ -262,8 +263,7 @@ class WindowCommitter:
             self._epoch, sealed, self._writer.leftovers, used, now
         )
         self._writer.leftovers.clear()
-        if self._box_change is not None:
-            found.drafts += self._box_change.events(now.mono_ns, self._epoch)
+        found.drafts += told
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)
@@ -291,9 +291,6 @@ class WindowCommitter:
             stored = await self._writer.state(owner)
             if (kept := unpack_state(stored, STATE_VERSION)) is not None:
                 states[owner] = kept
-        if self._box_change is not None:
-            stored = await self._writer.state(BOX_OWNER)
-            self._box_change.restore(unpack_state(stored, STATE_VERSION))
         previous = self._take(states)
         if self._watch is not None:
             self._watch.restore(states.get("issues"), self._clock.now())
@@ -399,16 +396,15 @@ class WindowCommitter:
             if self._watch is not None:
                 self._watch.see_events(rows, now)
                 states = {**states, **self._watch.to_keep(now, last=last)}
-            if self._box_change is not None:
-                states = {**states, **self._box_change.to_keep()}
+            box, self._box_change = self._box_change, None
+            states = {**states, **(box.to_keep() if box is not None else {})}
             packed = {
                 owner: pack_state(STATE_VERSION, state)
                 for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
             }
             stored = await self._writer.commit(rows, packed, clock=now)
-            if self._box_change is not None:
-                self._box_change.committed(on_disk=self._writer.opened.in_memory is None)
-                self._box_change = None
+            if box is not None:
+                box.committed(on_disk=self._writer.opened.in_memory is None)
             now_ns = self._clock.now().mono_ns
             self._progress.done("committer", now_ns)
             self._offer(stored, now_ns)

@@ -50,8 +50,8 @@ class City:
             assert time.monotonic() < end, self.records("event")
             time.sleep(0.2)
 
-    def audit(self) -> tuple[int, str]:
-        command = [*KERBSTONE, "audit", "--store", str(self.store)]
+    def audit(self, *words: str) -> tuple[int, str]:
+        command = [*KERBSTONE, "audit", "--store", str(self.store), *words]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
         return said.returncode, said.stdout + said.stderr
 
@@ -246,6 +246,8 @@ def test_a_box_that_has_begun_by_itself_goes_on_for_the_old_one(
         assert counted(steps) == pytest.approx(last - first, abs=1e-6)
         total += counted(steps)
     assert total > 0.3
+    code, report = city.audit("--contents")
+    assert code == 0, report
     code, report = city.audit()
     assert code == 0, report
 
