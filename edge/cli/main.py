@@ -32,6 +32,7 @@ VERBS: Final = {
     "subscribe": "show or check the messages of gateways at a broker",
     "status": "the state of this gateway, and what you have to do",
     "support": "put all that helps to find a fault into one file, without secrets",
+    "web": "the page of this gateway, for a browser on a phone or a laptop",
     "backup": "put all that another box needs to go on in this one's place into a file",
     "restore": "go on in the place of the box whose backup this is",
     "receipts": "store the records of gateways, and send receipts for what is stored",
