@@ -342,8 +342,9 @@ def test_a_card_that_is_mounted_is_backed_up_as_it_lies_there(old: Path, new: Pa
     outbox = opened(old, "boot-old")
     outbox.begin()
     outbox.commit(drafts(200, 5), {"engine": (1, b"e" * 200)})
-    outbox._storage.disk = None  # killed: its log is not in its database
+    disk, outbox._storage.disk = outbox._storage.disk, None  # killed: its log is in no database
     data, taken = backed_up(old, run=False)
+    assert disk is not None  # whoever lets go of it closes it, and brings the log in
     assert "state/outbox.db-wal" in taken.head.names()
     assert taken.head.records == 17
     restored(data, new)
