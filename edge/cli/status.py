@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
+from edge.diagnose.timelimit import within
 from edge.gateway.boxswap import read_hand_over
 from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.identity.runfiles import read_box_names, read_status_lines
@@ -71,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
 def _stopped(folder: Path) -> tuple[str, Sequence[str]]:
     """Why no daemon runs, and what to do."""
     with contextlib.suppress(OSError):
-        if (mark := read_hand_over(folder)) is not None:
+        mark = within(GLANCE_S, partial(read_hand_over, folder))  # a disk may hang
+        if mark is not None:
             return "another box has gone on in its place", (
                 f"nothing: backup {mark.backup} was made by {mark.by} at {mark.at}",
                 "if it was restored nowhere: `sudo kerbstone backup --undo`",
