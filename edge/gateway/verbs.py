@@ -7,6 +7,8 @@ from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Condition, Draft, Point, Stamp, Stream
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver, short_text
+from edge.gateway.dayhistory import HistoryVerb
+from edge.gateway.framewatch import FrameWatch
 from edge.gateway.gatewaystatus import (
     COUNTING_S,
     StatusSources,
@@ -68,9 +70,17 @@ def control_verbs(
         return {}
 
     live = LiveStatus(sources, points).answer
+    pulses = (each.name for each in sources.pipeline.engine.setup.pulses)
+    history = HistoryVerb(
+        sources.ingest.day,
+        (*points, *sources.ingest.lines.lanes, *pulses),
+        lambda: sources.clock.now().mono_ns,
+    ).answer
     return {
         "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
+        "history": history, "flags": sources.ingest.flags.answer,
+        "frames": FrameWatch(buses).answer,
     }  # fmt: skip
 
 

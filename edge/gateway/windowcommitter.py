@@ -201,6 +201,7 @@ class WindowCommitter:
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
         drafts = self._pipeline.engine.close(end_ns, partial=partial, wall_s=wall_s)
         self._ingest.lines.see_records(drafts)
+        self._ingest.day.see_records(drafts)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
@@ -393,6 +394,7 @@ class WindowCommitter:
             )  # fmt: skip
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
+            ingest.flags.see_events(rows)
             if self._watch is not None:
                 self._watch.see_events(rows, now)
                 states = {**states, **self._watch.to_keep(now, last=last)}

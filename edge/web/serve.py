@@ -46,7 +46,7 @@ def serve(options: ServeOptions, ready: Callable[[str, str], None]) -> None:
     for name in ("uvicorn.error", "asyncio"):  # strangers must not fill the log
         logging.getLogger(name).setLevel(logging.ERROR)
     secret = SecretLook(secret_files(options.login, options.state))
-    page = WebApp(settings, secret, clock, certificate.fingerprint)
+    page = WebApp(settings, options.site_file, secret, clock, certificate.fingerprint)
     notify = Notify()
     try:
         with listening:
