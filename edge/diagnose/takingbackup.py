@@ -142,7 +142,7 @@ def _of_a_daemon(
 ) -> TakenBackup:
     assert places.run is not None
     run = places.run
-    size = held.get("bytes")
+    size, word = held.get("bytes"), held.get("hold")
     try:
         if wish.last:
             raise BackupError(
@@ -166,10 +166,10 @@ def _of_a_daemon(
             by=printable(wish.by, 128), parts=[part.part for part in parts], left_out=left_out,
         )  # fmt: skip
         with out() as file:
-            write_backup(file, head, parts, shown, lambda: _still_held(run))
+            write_backup(file, head, parts, shown, lambda: _still_held(run, word))
     except BaseException:
         with contextlib.suppress(VerbError, OSError):
-            ask_daemon(run, "backup", HOLD_S, act="release")
+            ask_daemon(run, "backup", HOLD_S, act="release", hold=word)
         raise
     return TakenBackup(head, [
         "a copy: the gateway goes on, and what it does from now on is not in it. Totals begin anew "
@@ -177,16 +177,18 @@ def _of_a_daemon(
     ])  # fmt: skip
 
 
-def _still_held(run: Path) -> None:
+def _still_held(run: Path, word: object) -> None:
     """Raises BackupError when the copied file may have changed."""
     try:
-        kept = (ask_daemon(run, "backup", HOLD_S, act="release") or {}).get("kept")
+        said = ask_daemon(run, "backup", HOLD_S, act="release", hold=word)
+        kept = (said or {}).get("kept")
     except (NoAnswerError, VerbError, OSError):
         kept = False
     if kept is not True:
         raise BackupError(
-            "the gateway could not keep its outbox still for so long, or was restarted: this copy "
-            "cannot be used. Write it to a faster place, or stop the gateway first"
+            "the gateway could not keep its outbox still for so long, was restarted, or another "
+            "backup began meanwhile: this copy cannot be used. Make one at a time, write it to a "
+            "faster place, or stop the gateway first"
         )
 
 
