@@ -28,6 +28,7 @@ from edge.diagnose.backupfile import (
     write_backup,
 )
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
+from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
 from edge.durable.readfile import is_regular_file
 from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
@@ -37,7 +38,7 @@ from edge.gateway.boxswap import (
     remove_hand_over,
     write_hand_over,
 )
-from edge.gateway.statefiles import CARRIED_LOG, READY, list_state_files
+from edge.gateway.statefiles import CARRIED_LOG, COPIED, READY, list_state_files
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.epochs import EPOCH_FILE, read_epoch_file
@@ -255,6 +256,11 @@ def _of_a_folder(
                 "boxes count the same meters. `kerbstone outbox rescue` only reads it"
             )
     last = wish.last or marked
+    if not last and not _mark_copied(places.store):
+        notes.append(
+            "this card cannot be marked: if a gateway starts on it again, it may merge records "
+            "that lie in the copy as they are now, and the city finds a conflict where both send"
+        )
     try:
         parts, left_out = _state_parts(places.store, live=False)
         parts = _with_memory(parts, places, f"{site}/{gateway}") + _config_parts(places)
@@ -286,6 +292,14 @@ def _mark(folder: Path, mark: HandOver) -> tuple[bool, str]:
     except OSError as error:
         return False, error.strerror or str(error)
     return True, ""
+
+
+def _mark_copied(folder: Path) -> bool:
+    """The next start merges none of the rows: who has the copy may send them."""
+    with contextlib.suppress(OSError):
+        replace_file(folder / COPIED, b"")
+        return True
+    return False
 
 
 def _owner(places: BackupPlaces, seen: OutboxGlance) -> tuple[str, str]:

@@ -3,8 +3,8 @@
 Request: `{"act": "hold"}`. Answer: `bytes` of the file, which stays as it is from then on (null:
 the outbox is in memory, because the card fails), and whose it is: `site`, `gateway`, `serial`,
 `epoch`, `records` that wait; `hold` is a word of this one. Request: `{"act": "release", "hold":
-...}` with that word. Answer: whether it was `kept` as it was. Commits go on meanwhile, in the log of
-the database. Who does not come back loses the hold after half an hour, when the log has no more
+WORD}`. Answer: whether it was `kept` as it was. Commits go on meanwhile, in the log of the
+database. Who does not come back loses the hold after half an hour, when the log has no more
 room, or to the next who asks: the first may have been killed.
 """
 
