@@ -162,12 +162,22 @@ def _is_restored(folder: Path, there: OutboxGlance | None, head: BackupHead) -> 
     note = read_swap_note(folder)
     if note is not None and note.backup == head.backup:
         return True
-    if there is None:
-        return False
+    return there is not None and _told_backup(there) == head.backup
+
+
+def _waiting_restore(folder: Path, there: OutboxGlance) -> SwapNote | None:
+    """The note of another backup that was restored here, and from which no gateway has gone on."""
+    note = read_swap_note(folder)
+    return None if note is None or note.backup == _told_backup(there) else note
+
+
+def _told_backup(there: OutboxGlance) -> str | None:
+    """The backup of which a gateway that worked here has told the city."""
     with contextlib.suppress(ValueError):
         state = unpack_state(there.state(BOX_OWNER), STATE_VERSION)
-        return isinstance(state, dict) and state.get("backup") == head.backup
-    return False
+        found = state.get("backup") if isinstance(state, dict) else None
+        return found if isinstance(found, str) else None
+    return None
 
 
 def _aside(
@@ -182,6 +192,15 @@ def _aside(
         )
     if there is None or not there.used:
         return None
+    waiting = _waiting_restore(places.store, there)
+    if waiting is not None and not wish.set_aside:
+        raise RestoreError(
+            f"backup {waiting.backup} of {waiting.backup_at} was restored here before, and no "
+            "gateway has gone on from it yet. With --set-aside it is kept beside, and this one "
+            "takes its place: use that which was made last"
+        )
+    if waiting is not None:
+        return waiting.set_aside  # what lies here another box has numbered
     if not wish.set_aside:
         count = "what it recorded" if there.damage else f"{there.rows} records that wait"
         raise RestoreError(

@@ -22,7 +22,13 @@ from edge.diagnose.takingbackup import (
     undo_hand_over,
 )
 from edge.durable.filelock import FolderLock
-from edge.gateway.boxswap import HandedOverError, refuse_handed_over, remove_hand_over
+from edge.gateway.boxchange import BoxChange
+from edge.gateway.boxswap import (
+    HandedOverError,
+    read_swap_note,
+    refuse_handed_over,
+    remove_hand_over,
+)
 from edge.gateway.daemon import take_over
 from edge.outbox import PastState
 from tests.crash.swaps import (
@@ -144,6 +150,28 @@ def test_a_copy_does_not_count_on(old: Path, new: Path) -> None:
     assert past_of_next_start(new) == "older"
 
 
+def test_rows_of_a_copy_merge_no_more_where_they_came_from(old: Path) -> None:
+    """Else both boxes send one number with two contents."""
+    backed_up(old, last=False)
+    change = BoxChange(old / "store", None)
+    assert change.copied
+    change.committed(on_disk=False)
+    assert BoxChange(old / "store", None).copied, "the card does not know it yet"
+    change.committed(on_disk=True)
+    assert not BoxChange(old / "store", None).copied
+
+
+def test_a_card_that_cannot_be_marked_is_said_of_a_copy_too(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("edge.diagnose.takingbackup.replace_file", read_only)
+    _, taken = backed_up(old, last=False)
+    assert any("may merge records" in note for note in taken.notes)
+
+
 def test_a_box_that_has_handed_over_makes_no_copies_that_count_on(old: Path) -> None:
     backed_up(old)
     assert backed_up(old, last=False)[1].head.last
@@ -254,6 +282,24 @@ def test_a_second_restore_of_the_same_backup_takes_nothing_back(old: Path, new: 
     outbox.close()
     assert restored(data, new).already
     assert what_is_there(new).waiting[-4:] == tuple(range(500, 504))
+
+
+def test_a_newer_backup_takes_the_place_of_one_that_was_only_restored(old: Path, new: Path) -> None:
+    """What lies there no box has numbered but the old one: the audit would find two ends of it."""
+    numbered(new, "boot-new", 1, 900)
+    copy, _ = backed_up(old, last=False)
+    restored(copy, new, set_aside=True)
+    first = read_swap_note(new / "store")
+    last, taken = backed_up(old)
+    with pytest.raises(RestoreError, match=r"was restored here before.*--set-aside"):
+        restored(last, new)
+    restored(last, new, set_aside=True)
+    note = read_swap_note(new / "store")
+    assert first is not None
+    assert note is not None
+    assert first.set_aside is not None, "what this box had numbered by itself"
+    assert (note.backup, note.set_aside) == (taken.head.backup, first.set_aside)
+    assert what_is_there(new).succeeds == 3
 
 
 def test_what_lies_in_memory_of_a_failing_new_card_is_sent_first(old: Path, new: Path) -> None:
