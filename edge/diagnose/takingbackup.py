@@ -152,8 +152,8 @@ def _of_a_daemon(
             )
         if not isinstance(size, int):
             raise BackupError(
-                "the card of this box fails, and new records are in memory: stop the gateway "
-                "(`sudo systemctl stop kerbstone`) and run the command again; what it had in "
+                "the card of this box fails or is full, and new records are in memory: stop the "
+                "gateway (`sudo systemctl stop kerbstone`) and run the command again; what it had in "
                 "memory goes along"
             )
         parts, left_out = _state_parts(places.store, live=True, database_bytes=size)

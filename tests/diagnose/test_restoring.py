@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +323,40 @@ def test_a_card_without_room_is_named_before_anything_is_written(
     with pytest.raises(OSError, match="MB are free"):
         restored(data, new)
     assert list((new / "store").iterdir()) == []
+
+
+def test_an_outbox_of_another_version_is_refused(old: Path, new: Path) -> None:
+    """Its gateway would set it aside, and totals would begin anew."""
+    with contextlib.closing(sqlite3.connect(old / "store" / "outbox.db")) as base:
+        base.execute("PRAGMA user_version = 999")
+    data, _ = backed_up(old)
+    with pytest.raises(RestoreError, match=r"has version 999 .* does not read"):
+        restored(data, new)
+    assert not (new / "store" / "outbox.db").exists()
+
+
+def test_a_card_that_is_not_mounted_is_named(old: Path, tmp_path: Path) -> None:
+    data, _ = backed_up(old)
+    root = tmp_path / "mnt"
+    root.mkdir()
+    wish = RestoreWish(False, "ben", WALL_NS)
+    with pytest.raises(RestoreError, match="second partition mounted"):
+        restore_backup(io.BytesIO(data), backup_places(root), wish, lambda name, done: None)
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives a file to a group")
+def test_a_card_that_has_never_started_gives_the_site_file_to_its_daemon(
+    old: Path, tmp_path: Path
+) -> None:
+    data, _ = backed_up(old)
+    root = tmp_path / "mnt"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc" / "group").write_text("root:x:0:\nkerbstone:x:991:anna\n")
+    wish = RestoreWish(False, "ben", WALL_NS)
+    restore_backup(io.BytesIO(data), backup_places(root), wish, lambda name, done: None)
+    found = (root / "etc/kerbstone/site.toml").stat()
+    assert (found.st_gid, found.st_mode & 0o777) == (991, 0o640)
 
 
 def test_an_own_site_file_is_kept(old: Path, new: Path) -> None:
