@@ -153,8 +153,8 @@ def _of_a_daemon(
         if not isinstance(size, int):
             raise BackupError(
                 "the card of this box fails or is full, and new records are in memory: stop the "
-                "gateway (`sudo systemctl stop kerbstone`) and run the command again; what it had in "
-                "memory goes along"
+                "gateway (`sudo systemctl stop kerbstone`) and run the command again; what it had "
+                "in memory goes along"
             )
         parts, left_out = _state_parts(places.store, live=True, database_bytes=size)
         parts += _config_parts(places)
@@ -246,16 +246,24 @@ def _of_a_folder(
         )
     site, gateway = _owner(places, seen)
     backup, at, by = secrets.token_hex(8), iso_time(wish.wall_ns), printable(wish.by, 128)
+    mark = HandOver(backup=backup, at=at, by=by)
     before = read_hand_over(places.store)
     marked = before is not None
-    if wish.last:
-        marked, why = _mark(places.store, HandOver(backup=backup, at=at, by=by))
+    if wish.last and before is None:
+        marked, why = _takes_mark(places.store, mark)
         if not marked:
             notes.append(
                 f"this card cannot be marked ({why}): do not start a box with it again, or both "
                 "boxes count the same meters. `kerbstone outbox rescue` only reads it"
             )
     last = wish.last or marked
+
+    def settled() -> None:
+        """All but the end is written: killed before, the box is as it was; and no backup is whole
+        without the mark."""
+        if wish.last and marked:
+            write_hand_over(places.store, mark)
+
     if not last and not _mark_copied(places.store):
         notes.append(
             "this card cannot be marked: if a gateway starts on it again, it may merge records "
@@ -272,7 +280,7 @@ def _of_a_folder(
             parts=[part.part for part in parts], left_out=left_out,
         )  # fmt: skip
         with out() as file:
-            write_backup(file, head, parts, shown, lambda: None)
+            write_backup(file, head, parts, shown, settled)
     except BaseException:
         if wish.last and marked and before is None:  # nobody has a whole backup
             with contextlib.suppress(OSError):
@@ -286,9 +294,11 @@ def _of_a_folder(
     return TakenBackup(head, notes)
 
 
-def _mark(folder: Path, mark: HandOver) -> tuple[bool, str]:
+def _takes_mark(folder: Path, mark: HandOver) -> tuple[bool, str]:
+    """Whether the mark can be written there, or why not; it is not left there."""
     try:
         write_hand_over(folder, mark)
+        remove_hand_over(folder)
     except OSError as error:
         return False, error.strerror or str(error)
     return True, ""

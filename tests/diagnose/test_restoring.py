@@ -26,6 +26,7 @@ from edge.durable.filelock import FolderLock
 from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxswap import (
     HandedOverError,
+    read_hand_over,
     read_swap_note,
     refuse_handed_over,
     remove_hand_over,
@@ -127,6 +128,19 @@ def test_the_last_act_of_a_box_ends_it_and_can_be_taken_back_in_doubt(old: Path)
     assert undo_hand_over(places(old))
     assert past_of_next_start(old) == "older", "nobody knows what another box has counted"
     assert not undo_hand_over(places(old))
+
+
+def test_a_last_act_that_is_killed_on_the_way_leaves_the_box_as_it_was(old: Path) -> None:
+    seen: list[bool] = []
+
+    def shown(name: str, done: int) -> None:
+        seen.append(read_hand_over(old / "store") is not None)
+
+    wish, out = BackupWish(True, "anna", WALL_NS), io.BytesIO()
+    take_backup(places(old), wish, lambda: contextlib.nullcontext(out), shown)
+    assert len(seen) > 3
+    assert not any(seen), "with a kill here nobody would have a backup, and the box stand still"
+    assert read_hand_over(old / "store") is not None
 
 
 def test_a_last_act_that_failed_leaves_the_box_as_it_was(old: Path) -> None:
