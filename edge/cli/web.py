@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from edge.cli.site_options import CONFIG_HELP
 from edge.core.boxfiles import find_site_file
 from edge.core.pagecertificate import LOGIN_NAME, PAGE_STATE
 from edge.core.secrethash import hash_secret
@@ -26,6 +25,8 @@ from edge.web.webcertificate import CertificateError, ensure_certificate
 LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another one
 GROUPS, GROUP = 4, 4  # 79 bits
 SECRET_MODE: Final = 0o640  # root writes it, the page's group reads it
+# as in site_options.py, which brings the whole model of the configuration along: 8 MB
+CONFIG_HELP: Final = "site file (default: that of this gateway)"
 NO_LIBRARY: Final = "starlette and uvicorn are not installed: `pip install 'kerbstone[web]'`"
 
 
