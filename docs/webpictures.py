@@ -16,7 +16,7 @@ from edge.demo.demostreet import METER
 from tests.kit.browser import missing, open_browser, open_tab
 from tests.kit.webpage import WebPage
 
-WARM_S: Final = 130.0  # until two windows of a minute have ended
+WARM_S: Final = 400.0  # until a course has some slots
 SHOTS: Final = (  # name, page, size, language, whole page
     ("web-overview-phone", "overview", "phone", "en", False),
     ("web-overview-phone-zh", "overview", "phone", "zh", False),
@@ -61,12 +61,16 @@ def _take(
     tab.press("#secret", "Enter")
     tab.wait_for_selector(f".page.{what}")
     time.sleep(4)
-    if what in ("values", "lanes"):
-        tab.locator("details.day > summary").last.click()
-        time.sleep(1)
-    if what == "devices":
-        tab.locator("details > summary").last.click()
+    opened = {"values": "details.day > summary", "devices": "details > summary"}
+    if what in opened:
+        tab.locator(opened[what]).first.click()
         time.sleep(3)
+    if what == "lanes":
+        time.sleep(30)  # until the strips are full
+        if size == "desktop":
+            tab.locator("details.day > summary").first.click()
+            time.sleep(1)
+    tab.evaluate("scrollTo(0, 0)")
     tab.screenshot(path=str(out / f"{name}.png"), full_page=whole)
     tab.context.close()
     print(f"{name}.png")
