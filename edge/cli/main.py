@@ -27,6 +27,7 @@ VERBS: Final = {
     "doctor": "say what is wrong, from the wires to the city, and what to do",
     "scan": "find the devices on the wires, and print them as a configuration",
     "propose": "send a site file to the operator, who signs it",
+    "commission": "prove what was mounted, step by step, and sign the acceptance",
     "sim": "simulate a device, or the whole cabinet of a site file, without hardware",
     "sample": "an example of a driver's tables in a site file, or of a whole site file",
     "subscribe": "show or check the messages of gateways at a broker",

@@ -49,7 +49,7 @@ class Check:
 CHECKS: Final[Mapping[CheckId, Check]] = {
     "site_file": Check(
         "configuration", "Does the site file hold nothing outdated or doubtful?",
-        ("configuration_outdated",),
+        ("configuration_outdated", "acceptance_stale"),
     ),
     "site_in_use": Check(
         "configuration", "Does the gateway run with this site file?",

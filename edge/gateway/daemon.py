@@ -18,6 +18,9 @@ from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
 from edge.gateway.boxversions import BoxVersions, read_versions
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.calibrationsetup import expired_findings
+from edge.gateway.commissionexams import ExaminedGateway
+from edge.gateway.commissionfiles import CommissionFiles
+from edge.gateway.commissioning import CommissionHooks, Commissioning
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaymeta import gateway_meta
 from edge.gateway.gatewaystatus import StatusSources, gateway_status
@@ -28,6 +31,7 @@ from edge.gateway.issuewatch import IssueSources, IssueWatch
 from edge.gateway.linkfindings import budget_findings
 from edge.gateway.mainloop import MainLoop
 from edge.gateway.manifestschedule import ManifestSchedule
+from edge.gateway.manifestsigner import sign_manifests
 from edge.gateway.overload import OverloadMonitor
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.sitelocks import lock_site
@@ -101,13 +105,18 @@ class Daemon:
         """Make the parts, each of those before it, and let them work."""
         site, clock, store = self._site, self._clock, self._site.store
         run_dir, progress = Path(store.run_dir), Progress()
+        signer = find_signer(site)
         manifest_schedule = ManifestSchedule(
-            site.streams.manifest_s, find_signer(site), clock.now()
+            site.streams.manifest_s, sign_manifests(signer), clock.now()
         )
 
         def flushed(rows: list[StoredRecord]) -> None:
             now_ns = clock.now().mono_ns
             progress.done("committer", now_ns)
+            sender.offer(rows, now_ns)
+
+        def offered(rows: list[StoredRecord], now_ns: int) -> None:
+            commissioning.stored(rows)
             sender.offer(rows, now_ns)
 
         def status_for_city() -> dict[str, Any]:
@@ -165,6 +174,29 @@ class Daemon:
                 site.streams.health_s,
                 store.card_tb,
             )
+            commissioning = Commissioning(
+                ExaminedGateway(
+                    site=site,
+                    lanes=self.pipeline.engine.setup.lanes,
+                    clock=clock,
+                    buses=buses,
+                    published=self.pipeline.engine.published,
+                    lines=ingest.lines,
+                    growth=ingest.energy.growth,
+                    serials=lambda: {
+                        name: one.identity for name, one in ingest.devices.items() if one.identity
+                    },
+                    connection=lambda: (sender.connection, sender.connected),
+                ),
+                CommissionFiles(Path(store.dir)),
+                CommissionHooks(
+                    publish=lambda draft: self._urgent.add([draft]),
+                    watch_drive=ingest.watch_drive,
+                    changed=sender.publish_status,
+                    board=board.model or "",
+                    sign=signer,
+                ),
+            )
             watch = IssueWatch(
                 IssueSources(
                     outbox=outbox,
@@ -192,6 +224,7 @@ class Daemon:
                     journal=lambda: outbox.journal_failure,
                     certificate=certificate,
                     outdated=tuple(outdated_keys(site)),
+                    acceptance=commissioning.stale,
                     box=read_box_names,
                 ),
                 OpenIssues(names=site.names),
@@ -212,6 +245,7 @@ class Daemon:
                 box_monitor=box_monitor,
                 data_saver=data_saver,
                 watch=watch,
+                commissioning=commissioning,
             )
             committer = WindowCommitter(
                 self.wiring,
@@ -227,7 +261,7 @@ class Daemon:
                 box_monitor=box_monitor,
                 watch=watch,
                 progress=progress,
-                offer=sender.offer,
+                offer=offered,
             )
             loop = MainLoop(
                 wiring=self.wiring,
@@ -250,11 +284,15 @@ class Daemon:
                 stopping=self._stopping,
             )
             verbs = control_verbs(sources, self.wiring.points(), buses, data_saver, self._urgent)
+            await commissioning.tell_again()
             control = ControlServer(run_dir, verbs)
             metrics = ScrapeServer(
                 run_dir, lambda: box_monitor.metrics(clock.now().mono_ns, watch.issues)
             )
-            await self._go(loop, control, metrics)
+            try:
+                await self._go(loop, control, metrics)
+            finally:
+                await commissioning.close()
         finally:
             await outbox.close()
 

@@ -1,6 +1,6 @@
 """What comes in: edges and sweeps go to the stage and the pipeline, troubles become events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from edge.acquire.stage import Stage
@@ -15,6 +15,7 @@ from edge.core import (
     Sweep,
 )
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
+from edge.gateway.lastenergy import LastEnergy
 from edge.gateway.linewatch import LineWatch
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
@@ -57,6 +58,8 @@ class Ingest:
         self.lines = LineWatch(
             pipeline.engine.setup, wiring.lined, clock.now().mono_ns
         )  # for people who look on
+        self.energy = LastEnergy()
+        self.drive: Callable[[Sequence[Contact]], None] | None = None  # looks on while one drives
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
         self._faults: dict[str, Fault] = {}  # of what was reported in this process
         self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself
@@ -77,6 +80,8 @@ class Ingest:
                 contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)
         self.lines.take(contacts)
+        if self.drive is not None:
+            self.drive(contacts)
         if self.starting is not None:
             self._urgent.put(self.starting.take(contacts))
         self._urgent.put(self._pipeline.engine.contacts(contacts))
@@ -103,6 +108,10 @@ class Ingest:
         before = voice.reported
         events = voice.update(DeviceConditions(identity, health), self._clock.now().mono_ns)
         self._report_conditions(events, voice.reported.identity != before.identity)
+
+    def watch_drive(self, take: Callable[[Sequence[Contact]], None] | None) -> None:
+        """Somebody drives over a lane: who looks on gets every contact; None: it is over."""
+        self.drive = take
 
     def settle(self) -> None:
         """A window ends: devices that have said too much may have settled.

@@ -66,6 +66,7 @@ class IssueSources:
     journal: Callable[[], str | None]  # why it cannot be written
     certificate: CertificateFile  # ours
     outdated: Sequence[Problem]  # keys of the site file that a new one may not have
+    acceptance: Callable[[], Sequence[str]]  # steps of the sheet that are stale
     box: Callable[[], BoxNames | None]  # what enrolment tells, of a box that has an identity
 
 
@@ -147,8 +148,11 @@ class IssueWatch:
             see("identity", find.identity_findings(sources.certificate.ends_s(), now), now),
             see(
                 "configuration",
-                find.configuration_findings(
-                    problems, chain(*buses.values()), sources.outdated, sources.box()
+                chain(
+                    find.configuration_findings(
+                        problems, chain(*buses.values()), sources.outdated, sources.box()
+                    ),
+                    find.acceptance_findings(sources.acceptance()),
                 ),
                 now,
             ),

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Condition, Draft, Point, Stamp, Stream
 from edge.gateway.busworkers import BusWorkers
+from edge.gateway.commissionverb import CommissionVerb
 from edge.gateway.datasaver import DataSaver, short_text
 from edge.gateway.gatewaystatus import (
     COUNTING_S,
@@ -68,9 +69,11 @@ def control_verbs(
         return {}
 
     live = LiveStatus(sources, points).answer
+    commission = CommissionVerb(sources.commissioning).answer
     return {
         "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
+        "commission": commission,
     }  # fmt: skip
 
 

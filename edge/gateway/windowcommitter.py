@@ -197,6 +197,7 @@ class WindowCommitter:
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
         drafts = self._pipeline.engine.close(end_ns, partial=partial, wall_s=wall_s)
         self._ingest.lines.see_records(drafts)
+        self._ingest.energy.see_records(drafts)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()

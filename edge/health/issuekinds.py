@@ -153,6 +153,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "configuration", "warning", "{about} is outdated",
         "`kerbstone check` says what to write instead.",
     ),
+    "acceptance_stale": IssueKind(
+        "configuration", "warning", "acceptance is out of date",
+        "Test these steps again and sign: `kerbstone commission`.",
+    ),
     "bus_fails": IssueKind(
         "devices", "fault", "{about} fails",
         "Check first what its devices share: supply, cable, settings.",

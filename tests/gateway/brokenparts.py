@@ -89,6 +89,7 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "configuration_outdated": {
         "outdated": (Problem("site.toml", 7, "uplink.prefix", "a.b has a dot; write a-b"),)
     },
+    "acceptance_stale": {"stale": ("lane:north_1", "device:hut")},
     "configuration_unusable": {
         "box": BoxNames("s", "gw-1", refused="number 8: line 9: device.air.driver: unknown driver")
     },

@@ -5,17 +5,21 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from edge.wire.contract.acceptance import AcceptedState, SignerName, StepName, VerdictWord
 from edge.wire.contract.body import Text
 from edge.wire.contract.event import Event
 from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
 from edge.wire.contract.terms import (
     GROWS,
     NAME_PATTERN,
+    Algorithm,
     Amount,
     Count,
     Epoch,
     OnOff,
+    Positive,
     Seq,
+    Sha256,
     WireStruct,
     meaning,
 )
@@ -154,6 +158,37 @@ class LinkStep(Event, tag="link", kw_only=True):
     age_s: Annotated[Amount, meaning("How long it had run at that time, over all its boots.", "s")]
 
 
+class Acceptance(Event, tag="acceptance", kw_only=True):
+    """A technician has signed the acceptance sheet of this site. The sheet itself stays on the box;
+    digest and signature prove a copy of it (decision 74). It may come twice after a power cut, with
+    the same number and digest."""
+
+    state: Annotated[
+        AcceptedState,
+        meaning("accepted: all steps have passed. reservations: those in `open` have not."),
+    ]
+    by: Annotated[SignerName, meaning("Who has signed.")]
+    number: Annotated[Positive, meaning("Number of the sheet on this box.")]
+    sheet_sha256: Annotated[Sha256, meaning("SHA-256 of the sheet.")]
+    configuration_sha256: Annotated[
+        Sha256, meaning("SHA-256 of what was accepted: buses, devices, lanes, bays.")
+    ]
+    counts: Annotated[dict[VerdictWord, Count], meaning("How many steps came to what.")]
+    open: Annotated[
+        dict[StepName, VerdictWord],
+        meaning("Steps that have not passed, the worst first; at most 64."),
+    ]
+    text: Text
+    alg: (
+        Annotated[Algorithm, meaning("Algorithm of the signature; left out: not signed.")]
+        | UnsetType
+    ) = UNSET
+    cert_sha256: (
+        Annotated[Sha256, meaning("SHA-256 of the certificate (DER) whose key signed.")] | UnsetType
+    ) = UNSET
+    sig: Annotated[str, meaning("Signature of the sheet, in base64.")] | UnsetType = UNSET
+
+
 class Alarm(Event, kw_only=True):
     """A problem of the gateway itself that a person should know about, reported once."""
 
@@ -229,8 +264,8 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 
 BOX_EVENTS: tuple[type[Event], ...] = (
-    Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Denied, Refused, Quota,
-    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, UnmatchedEdges, Overload,
+    Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Acceptance, Denied, Refused,
+    Quota, BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, UnmatchedEdges, Overload,
     StageFull, Journal, Bus, Configuration,
 )  # fmt: skip
 AlarmKind = Literal[
