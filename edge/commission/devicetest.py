@@ -23,7 +23,7 @@ from edge.core.point import Point, PointKind, Quantity
 from edge.core.quality import Grade
 from edge.core.reading import Reading
 from edge.process.gaugewindow import GaugeFigure
-from edge.process.plausibility.relations import point_relations
+from edge.process.plausibility.relations import PHASES, point_relations
 
 Direction = Literal["import", "export", "either"]
 VALUES_SHOWN: Final = 6
@@ -235,9 +235,11 @@ def _by_growth(growth: Iterable[RegisterGrowth]) -> Iterator[Finding]:
 
 
 def _values(last: Sequence[Reading]) -> str:
-    def rank(reading: Reading) -> int:
-        quantity = reading.point.quantity
-        return TELLING.index(quantity) if quantity in TELLING else len(TELLING)
+    def rank(reading: Reading) -> tuple[int, bool]:
+        """A total before its phases."""
+        quantity, key = reading.point.quantity, reading.point.key
+        place = TELLING.index(quantity) if quantity in TELLING else len(TELLING)
+        return place, key.endswith(PHASES)
 
     known = [each for each in last if _number(each) is not None]
     shown: list[Reading] = []
