@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _state(args: argparse.Namespace, asker: CommissionAsker) -> int:
-    state = asker.ask("state")
+    state = asker.state()
     _print(args, state, lambda: [*commission_page(state)])
     return 0 if state["would_be"] == "accepted" else 1
 
@@ -128,7 +128,7 @@ def _begin(args: argparse.Namespace, asker: CommissionAsker) -> int:
 def _test(args: argparse.Namespace, asker: CommissionAsker) -> int:
     steps = [args.step]
     if args.step == ALL:
-        steps = [row["id"] for row in asker.ask("state")["steps"] if row["kind"] in TESTED]
+        steps = [row["id"] for row in asker.state()["steps"] if row["kind"] in TESTED]
     rows = []
     for step in steps:
         rows.append(asker.step(asker.ask("test", step=step), step))
@@ -150,7 +150,7 @@ def _drive(args: argparse.Namespace, asker: CommissionAsker) -> int:
 
 
 def _mine(args: argparse.Namespace, asker: CommissionAsker) -> int:
-    drive = asker.ask("state")["drive"]
+    drive = asker.state()["drive"]
     if drive is None or not 1 <= args.number <= len(drive["passages"]):
         raise VerbError("there is no such passage: `kerbstone commission drive LANE` lists them")
     mine = drive["passages"][args.number - 1]["at_ms"]

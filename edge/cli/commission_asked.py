@@ -9,7 +9,8 @@ from typing import Any, Final
 from edge.cli.site_options import load_site_or_report, run_dir_without_site
 from edge.control.protocol import NoAnswerError, VerbError, ask_daemon
 
-VERB: Final = "commission"
+TELLS: Final = "commission"
+CHANGES: Final = "commission_step"
 TEST_S: Final = 40.0  # a slow bus is read several times
 LOOK_S: Final = 0.5
 QUIET_S: Final = 4.0  # after the last vehicle: its passage is over, and nobody else is near
@@ -40,10 +41,17 @@ class CommissionAsker:
             folder = Path(site.store.run_dir)
         return cls(folder, config)
 
+    def state(self, **arguments: Any) -> dict[str, Any]:
+        """Where it stands, or with `form` a sheet. Raises VerbError, NotReachedError."""
+        return self._ask(TELLS, arguments)
+
     def ask(self, act: str, **arguments: Any) -> dict[str, Any]:
-        """Raises VerbError with the daemon's words, NotReachedError."""
+        """Do a step. Raises VerbError with the daemon's words, NotReachedError."""
+        return self._ask(CHANGES, {"act": act, **arguments})
+
+    def _ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            answer = ask_daemon(self.run_dir, VERB, TEST_S, act=act, **arguments)
+            answer = ask_daemon(self.run_dir, verb, TEST_S, **arguments)
         except NoAnswerError as error:
             raise NotReachedError(str(error)) from error
         except OSError as error:
@@ -63,7 +71,7 @@ class CommissionAsker:
         """Until a vehicle has passed and the road is quiet again, or for so long."""
         end_s = time.monotonic() + most_s
         while time.monotonic() < end_s:
-            drive = self.ask("state")["drive"]
+            drive = self.state()["drive"]
             if drive is None or not drive["running"]:
                 return
             ages = [one["age_s"] for one in drive["passages"]]

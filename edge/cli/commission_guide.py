@@ -25,7 +25,7 @@ class LeftError(Exception):
 def run_guide(asker: CommissionAsker) -> int:
     """Step by step. 0: it was signed; 1: it was left before."""
     try:
-        state = asker.ask("state")
+        state = asker.state()
         if not state["open"]:
             echo(headline(state))
             state = asker.ask("begin", by=_line("Your name: "))
@@ -98,7 +98,7 @@ def _drive(asker: CommissionAsker, lane: str) -> dict[str, Any] | None:
         speed = float(typed) if typed else None
     except ValueError:
         echo("a number in km/h, such as 30")
-        return asker.step(asker.ask("state"), f"lane:{lane}")
+        return asker.step(asker.state(), f"lane:{lane}")
     asker.ask("drive", lane=lane, speed_kmh=speed)
     _wanted(f"Drive over {lane} NOW, in the direction of traffic. Enter when you have passed > ")
     state = asker.ask("finish")
@@ -128,7 +128,7 @@ def _fields(asker: CommissionAsker, row: Mapping[str, Any]) -> dict[str, Any] | 
 
 
 def _sign(asker: CommissionAsker) -> int:
-    state = asker.ask("state")
+    state = asker.state()
     echo("", *commission_page(state))
     passed = state["would_be"] == "accepted"
     words = "all steps have passed" if passed else "not all steps have passed"

@@ -24,7 +24,7 @@ def export_sheet(args: argparse.Namespace, asker: CommissionAsker) -> int:
     form = FORMS.get(path.suffix)
     if form is None:
         raise VerbError(f"{path}: its name ends with .html (for people) or .json (to be checked)")
-    answer = asker.ask("export", number=args.number, form=form)
+    answer = asker.state(number=args.number, form=form)
     text = answer["page"] if form == "html" else f"{json_line_text(answer['file'], 1)}\n"
     try:
         replace_file(path, text.encode(), MODE, new=own_name(path))

@@ -1,11 +1,14 @@
-"""The verb `commission` of the control socket: what may be asked, and how each word is checked.
+"""The verbs `commission`, which only tells, and `commission_step`, which changes something: what
+may be asked, and how each word is checked.
 
-Request: `{"verb": "commission", "act": "test", "step": "device:main_meter"}`. Every answer has the
-whole state, so that whoever looks on needs one question: see `state_answer`.
+`{"verb": "commission"}` is answered with the whole state (`state_answer`), and with `form` (`json`,
+`html`) and `number` (none: the last) with a sheet: `file` or `page`.
+
+`{"verb": "commission_step", "act": "test", "step": "device:main_meter"}` is answered with the state
+as it is then.
 
 | act | arguments | what it does |
 |---|---|---|
-| `state` | | only tells |
 | `begin` | `by`, `anew` (false) | opens, or takes over what another one has begun |
 | `test` | `step` | a device, a contact, the record, the last search |
 | `drive` | `lane`, `speed_kmh`, `length_m` (both may be null) | looks at the loops from now on |
@@ -15,7 +18,6 @@ whole state, so that whoever looks on needs one question: see `state_answer`.
 | `found` | `places`, as `kerbstone scan --json` prints it | devices that answered a search |
 | `name`, `dismiss` | `id`, and `name` | decides about one of them |
 | `sign` | `by`, `note`, `reservations` (false) | makes, keeps and publishes the sheet |
-| `export` | `number` (null: the last), `form` (`json`, `html`) | gives a sheet |
 """
 
 import math
@@ -41,37 +43,41 @@ from edge.wire.contract.terms import NAME_PATTERN
 DIRECTIONS: Final = ("import", "export", "either")
 SPEED_KMH: Final = (3.0, 200.0)
 LENGTH_M: Final = (0.5, 30.0)
+SHEET_DIGITS: Final = 9
 
 
 class CommissionVerb:
-    """`answer` is what the control socket calls."""
+    """`told` and `step` are what the control socket calls."""
 
     def __init__(self, commissioning: Commissioning) -> None:
         self._owner = commissioning
 
-    async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def told(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Changes nothing. Raises VerbError with a sentence for the person who asked."""
+        if request.get("form") is not None:
+            return await self._export(request)
+        return state_answer(self._owner)
+
+    async def step(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Raises VerbError with a sentence for the person who asked."""
-        act = request.get("act", "state")
+        act = request.get("act")
         acts = {
-            "state": self._state, "begin": self._begin, "test": self._test, "drive": self._drive,
+            "begin": self._begin, "test": self._test, "drive": self._drive,
             "finish": self._finish, "cancel": self._cancel, "field": self._field,
             "found": self._found, "name": self._name, "dismiss": self._dismiss,
-            "sign": self._sign, "export": self._export,
+            "sign": self._sign,
         }  # fmt: skip
         if not isinstance(act, str) or act not in acts:
             raise VerbError(f"act is one of {', '.join(acts)}")
         more = await acts[act](request)
-        return more if act == "export" else {**state_answer(self._owner), **more}
-
-    async def _state(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {}
+        return {**state_answer(self._owner), **more}
 
     async def _begin(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         await self._owner.begin(_person(request), anew=request.get("anew") is True)
         return {}
 
     async def _test(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        step = self._step(request)
+        step = self._named_step(request)
         await self._owner.test(step)
         return {"step": step.id}
 
@@ -102,7 +108,7 @@ class CommissionVerb:
         return {}
 
     async def _field(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        step = self._step(request)
+        step = self._named_step(request)
         key, value = request.get("key"), request.get("value")
         await self._owner.fill_field(step, *field_value(step, key, value))
         return {"step": step.id}
@@ -137,9 +143,11 @@ class CommissionVerb:
         return {"number": signed.number}
 
     async def _export(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        number, form = request.get("number"), request.get("form", "json")
+        number, form = request.get("number"), request.get("form")
         if number is None:
             number = self._owner.session.number
+        elif isinstance(number, str) and number.isdecimal() and len(number) < SHEET_DIGITS:
+            number = int(number)  # of a page's address
         if type(number) is not int or form not in ("json", "html"):
             raise VerbError("number is that of a sheet, form is json or html")
         if not number:
@@ -147,7 +155,7 @@ class CommissionVerb:
         file, page = await self._owner.sheet(number)
         return {"number": number, **({"page": page} if form == "html" else {"file": file})}
 
-    def _step(self, request: Mapping[str, Any]) -> CommissionStep:
+    def _named_step(self, request: Mapping[str, Any]) -> CommissionStep:
         step = self._owner.steps.get(str(request.get("step")))
         if step is None:
             known = ", ".join(self._owner.steps)

@@ -69,11 +69,12 @@ def control_verbs(
         return {}
 
     live = LiveStatus(sources, points).answer
-    commission = CommissionVerb(sources.commissioning).answer
+    commission = CommissionVerb(sources.commissioning)
     return {
         "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
-        "commission": commission,
+        "commission": commission.told,
+        "commission_step": commission.step,
     }  # fmt: skip
 
 
