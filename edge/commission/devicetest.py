@@ -3,9 +3,10 @@ by its neighbours. A few readings, taken just now.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from edge.commission.findingkinds import FindingKind
 from edge.commission.metertest import judge_meter
 from edge.commission.usualranges import (
     GRID_HZ,
@@ -20,7 +21,7 @@ from edge.commission.usualranges import (
 )
 from edge.commission.verdict import Figure, Finding, finding
 from edge.core.point import Point, PointKind, Quantity
-from edge.core.quality import Grade
+from edge.core.quality import Grade, Reason
 from edge.core.reading import Reading
 from edge.process.gaugewindow import GaugeFigure
 from edge.process.plausibility.relations import PHASES, point_relations
@@ -63,6 +64,8 @@ class DeviceSeen:
     """A device's last readings, oldest first, as the city would get them.
 
     `others`: device -> its last readings. `why`: what is wrong with an answer that did not come.
+    `refused`: what the corrections of the site file made of the last answer, by point, also where
+    that is out of the point's range and was refused.
     """
 
     device: str
@@ -71,6 +74,7 @@ class DeviceSeen:
     direction: Direction = "import"
     why: str = ""
     growth: Sequence[RegisterGrowth] = ()
+    refused: Mapping[str, float] = field(default_factory=dict)
 
 
 def judge_device(seen: DeviceSeen) -> list[Finding]:
@@ -78,12 +82,20 @@ def judge_device(seen: DeviceSeen) -> list[Finding]:
     answered = [sweep for sweep in seen.readings if any(r.value is not None for r in sweep)]
     if not answered:
         return [finding("device_silent", device=seen.device, why=seen.why or "no answer")]
-    last = answered[-1]
-    found = [*_without_value(seen.device, last)]
+    last = _last_known(answered)
+    found = [*_without_value(seen.device, last, seen.refused)]
+    lacking = sum(reading.value is None for reading in last)
+    whole = sum(sum(r.value is None for r in sweep) == lacking for sweep in seen.readings)
+    if whole < len(seen.readings):
+        asked = len(seen.readings)
+        found.append(finding("answers_poorly", device=seen.device, count=whole, asked=asked))
     figures = gauge_figures(answered)
     points = {reading.point.key: reading.point for reading in last}
     for reading in last:
-        if (value := _number(reading)) is not None:
+        value = _number(reading)
+        if value is None and reading.quality.reason is Reason.RANGE:
+            value = seen.refused.get(reading.point.key)
+        if value is not None:
             found += _by_itself(reading.point, value)
     wrong = {str(each.figures["point"]) for each in found if "point" in each.figures}
     found += _by_each_other(seen.device, points, figures, wrong)
@@ -93,6 +105,16 @@ def judge_device(seen: DeviceSeen) -> list[Finding]:
     if all(each.verdict == "passed" for each in found):
         found.insert(0, finding("device_answers", device=seen.device, values=_values(last)))
     return found
+
+
+def _last_known(sweeps: Sequence[Sequence[Reading]]) -> list[Reading]:
+    """Of each point the last reading that had a value; what never had one as it was last."""
+    found = {each.point.key: each for each in sweeps[0]}
+    for sweep in sweeps[1:]:
+        for each in sweep:
+            if each.value is not None or found[each.point.key].value is None:
+                found[each.point.key] = each
+    return list(found.values())
 
 
 def gauge_figures(sweeps: Sequence[Sequence[Reading]]) -> dict[str, GaugeFigure]:
@@ -118,13 +140,17 @@ def _number(reading: Reading) -> float | None:
     return float(value)
 
 
-def _without_value(device: str, last: Sequence[Reading]) -> Iterator[Finding]:
+def _without_value(
+    device: str, last: Sequence[Reading], refused: Mapping[str, float]
+) -> Iterator[Finding]:
     bad: dict[str, list[str]] = {}
     for reading in last:
-        if reading.quality.grade is Grade.BAD:
-            bad.setdefault(str(reading.quality.reason), []).append(reading.point.key)
+        key, reason = reading.point.key, reading.quality.reason
+        if reading.quality.grade is Grade.BAD and not (reason is Reason.RANGE and key in refused):
+            bad.setdefault(str(reason), []).append(key)
     for why, keys in bad.items():
-        yield finding("no_value", points=_some(keys), device=device, why=why)
+        kind: FindingKind = "refused_values" if why == Reason.RANGE else "no_value"
+        yield finding(kind, points=_some(keys), device=device, why=why)
 
 
 def _by_itself(point: Point, value: float) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ from typing import Final, Literal, get_args
 
 FindingKind = Literal[
     # devices
-    "device_answers", "device_silent", "no_value", "out_of_range", "unusual", "wrong_factor",
+    "device_answers", "device_silent", "answers_poorly", "no_value", "refused_values",
+    "out_of_range", "unusual", "wrong_factor",
     "fahrenheit", "feeds_out", "takes_in", "phase_backwards", "no_load", "contradiction",
     "power_unit", "energy_unit", "energy_agrees", "differs_from", "voltage_off", "frequency_off",
     "rotation_left",
@@ -45,10 +46,19 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
         "failed", "{device} does not answer: {why}.",
         "Check supply, wires and terminals, then address, baud rate and parity.",
     ),
+    "answers_poorly": FindingText(
+        "doubtful", "{device} answered in full {count} of {asked} times.",
+        "Check the cable, its ends and its terminating resistors; `kerbstone live` counts errors.",
+    ),
     "no_value": FindingText(
         "failed", "{points} of {device} have no value ({why}).",
         "Read `kerbstone read {device}`. Leave out points that this model does not have "
         "(`points = [...]`).",
+    ),
+    "refused_values": FindingText(
+        "failed", "{points} of {device} had values that cannot be ({why}), and were refused.",
+        "A unit, a factor or a register is wrong: compare the meter's table, and the options of "
+        "the device, with its manual.",
     ),
     "out_of_range": FindingText(
         "failed", "{point} is {value} {unit}; this device measures {low} to {high}.",

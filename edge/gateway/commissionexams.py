@@ -17,8 +17,10 @@ from edge.commission.steps import CommissionStep
 from edge.commission.usualranges import usual_range
 from edge.commission.verdict import Finding, finding, rounded
 from edge.config import Site
-from edge.core import Clock, Contact, Reading, Sweep
+from edge.core import Clock, Contact, Point, Reading, Sweep
 from edge.gateway.linewatch import LineWatch
+from edge.process.calibration import Correction
+from edge.process.calibration.correction import evaluate_polynomial
 from edge.process.enginesetup import LaneSetup
 from edge.uplink.delivery import ConnectionState
 
@@ -45,6 +47,8 @@ class ExaminedGateway:
     lanes: Sequence[LaneSetup]
     clock: Clock
     buses: AskedBuses
+    points: Mapping[str, Sequence[Point]]  # that devices measure, in the order of their sweeps
+    corrections: Mapping[str, Sequence[Correction]]  # by device
     published: Callable[[Sweep], Iterable[Reading]]
     lines: LineWatch
     growth: Callable[[str], Iterable[RegisterGrowth]]
@@ -57,11 +61,13 @@ async def examine_device(
 ) -> tuple[list[Finding], dict[str, Any]]:
     """A few readings, and what they come to; the figures are for its plot."""
     sweeps: list[list[Reading]] = []
+    refused: dict[str, float] = {}
     try:
         async with asyncio.timeout(READ_S):
             for _ in range(READS):
                 measured = await gateway.buses.read(name)
                 sweeps.append(list(gateway.published(measured)))
+                refused = _corrected(gateway, measured)
     except TimeoutError:
         pass
     others = {
@@ -72,9 +78,21 @@ async def examine_device(
     device = gateway.buses.device(name)
     seen = DeviceSeen(
         name, sweeps, others, direction, device.text or "no answer in time",
-        tuple(gateway.growth(name)),
+        tuple(gateway.growth(name)), refused,
     )  # fmt: skip
     return judge_device(seen), {"points": _plotted(sweeps[-1] if sweeps else ())}
+
+
+def _corrected(gateway: ExaminedGateway, measured: Sweep) -> dict[str, float]:
+    """What corrections without humidity make of what was measured, whatever it comes to."""
+    keys = [point.key for point in gateway.points[measured.source]]
+    values = dict(zip(keys, measured.values, strict=True))
+    found = {}
+    for each in gateway.corrections.get(measured.source, ()):
+        value = values.get(each.point)
+        if each.humidity is None and isinstance(value, int | float) and not isinstance(value, bool):
+            found[each.point] = evaluate_polynomial(each.polynomial, float(value))
+    return found
 
 
 def _plotted(readings: Sequence[Reading]) -> list[list[Any]]:

@@ -180,6 +180,10 @@ class Daemon:
                     lanes=self.pipeline.engine.setup.lanes,
                     clock=clock,
                     buses=buses,
+                    points=self.wiring.points(),
+                    corrections={
+                        each.name: each.corrections for each in self.pipeline.engine.setup.devices
+                    },
                     published=self.pipeline.engine.published,
                     lines=ingest.lines,
                     growth=ingest.energy.growth,

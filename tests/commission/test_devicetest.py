@@ -197,3 +197,20 @@ def test_every_driver_has_points_that_can_be_judged() -> None:
             ):
                 point = Point(key, Quantity.VOLTAGE, high=1000)
                 assert judged([point], {key: 400.0})[0].verdict == "passed", (name, key)
+
+
+def test_one_answer_that_was_cut_is_no_missing_point() -> None:
+    whole = readings([*SITE.values()], {"temperature": 20.0, "humidity": 50.0})
+    cut = readings([*SITE.values()], {"temperature": 20.0, "humidity": Bad(Reason.CRC)})
+    found = judge_device(DeviceSeen("d", [whole, whole, cut], {}))
+    assert kinds(found) == ["answers_poorly"]
+    assert "2 of 3" in found[0].text
+
+
+def test_what_a_correction_makes_is_named_also_where_it_was_refused() -> None:
+    """The daemon never publishes 1013 Pa: the correction is what makes it."""
+    refused = readings([*SITE.values()], {"pressure": Bad(Reason.RANGE), "temperature": 20.0})
+    found = judge_device(DeviceSeen("d", [refused] * 3, {}, refused={"pressure": 1013.0}))
+    assert kinds(found) == ["wrong_factor"]
+    unknown = judge_device(DeviceSeen("d", [refused] * 3, {}))
+    assert kinds(unknown) == ["refused_values"]

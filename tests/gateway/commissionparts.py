@@ -8,7 +8,7 @@ test says.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class _Polled:
     points = POINTS
 
     async def open(self) -> None: ...
-    async def read(self) -> Sequence[Sample]:
+    async def read(self) -> tuple[Sample, ...]:
         return ()
 
     async def close(self) -> None: ...
@@ -137,6 +137,8 @@ class CommissionedBox:
                 lanes=setup.lanes,
                 clock=self.clock,
                 buses=self.buses,
+                points={"hut": POINTS},
+                corrections={each.name: each.corrections for each in setup.devices},
                 published=self._published,
                 lines=self.lines,
                 growth=lambda _: self.growths,

@@ -142,6 +142,8 @@ class StatusGateway:
                 lanes=pipeline.engine.setup.lanes,
                 clock=self.clock,
                 buses=self.buses,
+                points=wiring.points(),
+                corrections={},
                 published=pipeline.engine.published,
                 lines=self.ingest.lines,
                 growth=self.ingest.energy.growth,
