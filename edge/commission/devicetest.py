@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from edge.commission.devicevalues import number_of, values_text
 from edge.commission.findingkinds import FindingKind
 from edge.commission.metertest import judge_meter
 from edge.commission.usualranges import (
@@ -24,7 +25,7 @@ from edge.core.point import Point, PointKind, Quantity
 from edge.core.quality import Grade, Reason
 from edge.core.reading import Reading
 from edge.process.gaugewindow import GaugeFigure
-from edge.process.plausibility.relations import PHASES, point_relations
+from edge.process.plausibility.relations import point_relations
 
 Direction = Literal["import", "export", "either"]
 VALUES_SHOWN: Final = 6
@@ -38,12 +39,6 @@ NEIGHBOUR_BY: Final[Mapping[Quantity, float]] = {
 }
 """By how much two devices of one site may differ."""
 NEIGHBOUR_SHARE: Final[Mapping[Quantity, float]] = {Quantity.VOLTAGE: 0.06}
-TELLING: Final = (
-    Quantity.POWER, Quantity.VOLTAGE, Quantity.FREQUENCY, Quantity.POWER_FACTOR,
-    Quantity.TEMPERATURE, Quantity.PRESSURE, Quantity.RELATIVE_HUMIDITY,
-    Quantity.MASS_CONCENTRATION, Quantity.CARBON_DIOXIDE, Quantity.ENERGY, Quantity.VOLUME_FLOW,
-)  # fmt: skip
-"""What stands in the sentence of a device that is right, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ def judge_device(seen: DeviceSeen) -> list[Finding]:
     figures = gauge_figures(answered)
     points = {reading.point.key: reading.point for reading in last}
     for reading in last:
-        value = _number(reading)
+        value = number_of(reading)
         if value is None and reading.quality.reason is Reason.RANGE:
             value = seen.refused.get(reading.point.key)
         if value is not None:
@@ -103,7 +98,7 @@ def judge_device(seen: DeviceSeen) -> list[Finding]:
     found += judge_meter(seen.device, points, figures, seen.direction)
     found += _by_growth(seen.growth)
     if all(each.verdict == "passed" for each in found):
-        found.insert(0, finding("device_answers", device=seen.device, values=_values(last)))
+        found.insert(0, finding("device_answers", device=seen.device, values=values_text(last)))
     return found
 
 
@@ -123,7 +118,7 @@ def gauge_figures(sweeps: Sequence[Sequence[Reading]]) -> dict[str, GaugeFigure]
     points: dict[str, Point] = {}
     for sweep in sweeps:
         for reading in sweep:
-            if (value := _number(reading)) is not None:
+            if (value := number_of(reading)) is not None:
                 columns.setdefault(reading.point.key, []).append(value)
                 points[reading.point.key] = reading.point
     return {
@@ -131,13 +126,6 @@ def gauge_figures(sweeps: Sequence[Sequence[Reading]]) -> dict[str, GaugeFigure]
         for key, v in columns.items()
         if len(v) == len(sweeps) and points[key].kind is PointKind.GAUGE
     }
-
-
-def _number(reading: Reading) -> float | None:
-    value = reading.value
-    if isinstance(value, bool | str) or value is None:
-        return None
-    return float(value)
 
 
 def _without_value(
@@ -222,12 +210,12 @@ def _by_each_other(
 def _by_neighbours(seen: DeviceSeen, last: Sequence[Reading], wrong: set[str]) -> Iterator[Finding]:
     """The same point of another device of the site; one word about each point."""
     for reading in last:
-        point, value = reading.point, _number(reading)
+        point, value = reading.point, number_of(reading)
         if value is None or point.key in wrong:
             continue
         for other, readings in seen.others.items():
             match = next((r for r in readings if r.point.key == point.key), None)
-            if match is None or (theirs := _number(match)) is None or other == seen.device:
+            if match is None or (theirs := number_of(match)) is None or other == seen.device:
                 continue
             if _differ(point.quantity, value, theirs):
                 yield finding(
@@ -258,24 +246,6 @@ def _by_growth(growth: Iterable[RegisterGrowth]) -> Iterator[Finding]:
             yield finding("energy_unit", **{**words, "factor": ratio})
         elif 0.5 < ratio < 2:
             yield finding("energy_agrees", **words)
-
-
-def _values(last: Sequence[Reading]) -> str:
-    def rank(reading: Reading) -> tuple[int, bool]:
-        """A total before its phases."""
-        quantity, key = reading.point.quantity, reading.point.key
-        place = TELLING.index(quantity) if quantity in TELLING else len(TELLING)
-        return place, key.endswith(PHASES)
-
-    known = [each for each in last if _number(each) is not None]
-    shown: list[Reading] = []
-    for each in sorted(known, key=rank):  # stable: the first of each quantity
-        if not any(each.point.quantity is other.point.quantity for other in shown):
-            shown.append(each)
-    return ", ".join(
-        f"{each.point.key} {_number(each):.4g} {each.point.quantity.unit}"
-        for each in shown[:VALUES_SHOWN]
-    )
 
 
 def _some(keys: Sequence[str]) -> str:

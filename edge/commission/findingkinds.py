@@ -271,8 +271,7 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
         "Search them: `sudo kerbstone commission scan`.",
     ),
     "scan_done": FindingText(
-        "passed", "{places} searched: {count} devices answered, and the site file names all of "
-        "them.",
+        "passed", "{places} searched: {count} answered, and the site file names all of them.",
     ),
     "unmatched": FindingText(
         "doubtful", "{what} at {place} answered, and the site file does not name it.",

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from edge.commission.loopfields import LOOP_FIELDS
 from edge.commission.sheetplot import drive_plot, range_bar
+from edge.commission.verdict import shown_figure
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 MARKS: Final = {"passed": "✓", "failed": "✗", "doubtful": "?", "unproven": "–"}
@@ -42,11 +43,14 @@ th{color:#57606a}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .plot text{font:12px system-ui,sans-serif;fill:#1b1f24}.plot .tick{text-anchor:middle;
 fill:#57606a;font-size:11px}.plot .unit{text-anchor:end;fill:#57606a;font-size:11px}
 .plot .on{text-anchor:middle}.plot .line{fill:none;stroke:#0a4f80;stroke-width:2.5}
-.grid{fill:none;stroke:#c9d0d8}.bar{width:120px;height:14px;vertical-align:middle}
+.grid{fill:none;stroke:#c9d0d8}.points{margin:2px 0 4px 104px;width:auto;
+min-width:440px;font-size:12px}
+.points td,.points th{padding:1px 14px 1px 0;border:0}
+.bar{width:120px;height:14px;vertical-align:middle}
 .bar .mark{stroke:#0a4f80;stroke-width:3;fill:none}
 .sign{display:grid;grid-template-columns:1fr 1fr;gap:40px;margin-top:44px;break-inside:avoid}
 .sign div{border-top:1px solid #1b1f24;padding-top:4px;color:#57606a}
-@media(max-width:600px){article p,.plot{margin-left:0}.by{display:none}}
+@media(max-width:600px){article p,.plot,.points{margin-left:0}.by{display:none}}
 @page{size:A4;margin:14mm}@media print{body{max-width:none;padding:0;font-size:11px}
 h1{font-size:19px}h2{font-size:14px}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
@@ -124,12 +128,12 @@ def _points(points: Sequence[Sequence[Any]]) -> Iterator[str]:
     """Values of a device: key, value, unit, usual low and high (or null)."""
     if not points:
         return
-    yield "<table><tr><th>point</th><th class=n>value</th><th>unit</th><th>usual range</th></tr>"
+    yield '<table class="points"><tr><th>point<th class=n>value<th>unit<th>usual range</tr>'
     for key, value, unit, low, high in points:
         bar = ""
         if low is not None and high is not None:
             bar = f"{low:g} {range_bar(value, low, high)} {high:g}"
-        yield f"<tr><td>{escape(str(key))}</td><td class=n>{value:.5g}</td>"
+        yield f"<tr><td>{escape(str(key))}</td><td class=n>{shown_figure(value)}</td>"
         yield f"<td>{escape(str(unit))}</td><td>{bar}</td></tr>"
     yield "</table>"
 

@@ -69,6 +69,25 @@ def usual_range(point: Point) -> UsualRange | None:
     return found
 
 
+def shown_range(point: Point, value: float) -> tuple[float, float] | None:
+    """Between which ends a picture shows a value; None: nothing is usual for it. Of a grid around
+    what it should be."""
+    usual = usual_range(point)
+    if usual is None or point.quantity is Quantity.CURRENT:
+        return None
+    if point.quantity is Quantity.VOLTAGE:
+        nominal = near_nominal(value, nominal_voltages(point))
+        if nominal is not None:
+            return round(nominal * (1 - VOLTAGE_SHARE)), round(nominal * (1 + VOLTAGE_SHARE))
+    if point.quantity is Quantity.FREQUENCY:
+        grid = next((hz for hz in GRID_HZ if abs(value - hz) <= GRID_HZ_BY), None)
+        if grid is not None:
+            return grid - GRID_HZ_BY, grid + GRID_HZ_BY
+    if point.quantity is Quantity.POWER_FACTOR:
+        return -1.0, 1.0
+    return usual.low, usual.high
+
+
 def mains(point: Point) -> bool:
     """A voltage or a current of the grid; that of an electrode or a battery is another thing."""
     if point.quantity not in (Quantity.VOLTAGE, Quantity.CURRENT):

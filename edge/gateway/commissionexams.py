@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 from edge.acquire.poll import PollState
 from edge.commission.contacttest import SeenContact, arm_contact, judge_contact
 from edge.commission.devicetest import DeviceSeen, Direction, RegisterGrowth, judge_device
+from edge.commission.devicevalues import plotted_points
 from edge.commission.drivejudgement import DriveSeen, ToldDrive, judge_drive, loops_of
 from edge.commission.looptrace import DriveTrace, LoopTrace
 from edge.commission.seenpassage import SeenPassage
 from edge.commission.steps import CommissionStep
-from edge.commission.usualranges import usual_range
 from edge.commission.verdict import Finding, finding, rounded
 from edge.config import Site
 from edge.core import Clock, Contact, Point, Reading, Sweep
@@ -26,7 +26,6 @@ from edge.uplink.delivery import ConnectionState
 
 READS: Final = 3
 READ_S: Final = 12.0  # for all of them; a slow bus has one
-POINTS_PLOTTED: Final = 40
 DRIVE_S: Final = 300.0
 PASSAGES_SHOWN: Final = 30
 
@@ -80,7 +79,7 @@ async def examine_device(
         name, sweeps, others, direction, device.text or "no answer in time",
         tuple(gateway.growth(name)), refused,
     )  # fmt: skip
-    return judge_device(seen), {"points": _plotted(sweeps[-1] if sweeps else ())}
+    return judge_device(seen), {"points": plotted_points(sweeps[-1] if sweeps else ())}
 
 
 def _corrected(gateway: ExaminedGateway, measured: Sweep) -> dict[str, float]:
@@ -93,18 +92,6 @@ def _corrected(gateway: ExaminedGateway, measured: Sweep) -> dict[str, float]:
         if each.humidity is None and isinstance(value, int | float) and not isinstance(value, bool):
             found[each.point] = evaluate_polynomial(each.polynomial, float(value))
     return found
-
-
-def _plotted(readings: Sequence[Reading]) -> list[list[Any]]:
-    rows: list[list[Any]] = []
-    for each in readings:
-        if isinstance(each.value, bool | str) or each.value is None:
-            continue
-        usual = usual_range(each.point)
-        low, high = (None, None) if usual is None else (usual.low, usual.high)
-        unit = each.point.quantity.unit
-        rows.append([each.point.key, rounded(float(each.value)), unit, low, high])
-    return rows[:POINTS_PLOTTED]
 
 
 class ContactExams:
