@@ -8,6 +8,8 @@ from edge.core import Condition, Draft, Point, Stamp, Stream
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.commissionverb import CommissionVerb
 from edge.gateway.datasaver import DataSaver, short_text
+from edge.gateway.dayhistory import HistoryVerb
+from edge.gateway.framewatch import FrameWatch
 from edge.gateway.gatewaystatus import (
     COUNTING_S,
     StatusSources,
@@ -70,11 +72,18 @@ def control_verbs(
 
     live = LiveStatus(sources, points).answer
     commission = CommissionVerb(sources.commissioning)
+    pulses = (each.name for each in sources.pipeline.engine.setup.pulses)
+    history = HistoryVerb(
+        sources.ingest.day,
+        (*points, *sources.ingest.lines.lanes, *pulses),
+        lambda: sources.clock.now().mono_ns,
+    ).answer
     return {
         "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
-        "commission": commission.told,
-        "commission_step": commission.step,
+        "history": history, "flags": sources.ingest.flags.answer,
+        "frames": FrameWatch(buses).answer,
+        "commission": commission.told, "commission_step": commission.step,
     }  # fmt: skip
 
 

@@ -198,6 +198,7 @@ class WindowCommitter:
         drafts = self._pipeline.engine.close(end_ns, partial=partial, wall_s=wall_s)
         self._ingest.lines.see_records(drafts)
         self._ingest.energy.see_records(drafts)
+        self._ingest.day.see_records(drafts)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
@@ -386,6 +387,7 @@ class WindowCommitter:
             )  # fmt: skip
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
+            ingest.flags.see_events(rows)
             if self._watch is not None:
                 self._watch.see_events(rows, now)
                 states = {**states, **self._watch.to_keep(now, last=last)}
