@@ -52,6 +52,24 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("to compare with what the phone shows", "sudo kerbstone web --fingerprint"),
         Example("a new secret for the login", "sudo kerbstone web secret"),
     ),
+    "commission": (
+        Example("all steps, one after the other, at a terminal", "kerbstone commission"),
+        Example("begin without a terminal", 'kerbstone commission begin --by "A. Muster"'),
+        Example("all devices", "kerbstone commission test all"),
+        Example(
+            "look at the loops while somebody drives",
+            "kerbstone commission drive north_1 --speed 30",
+        ),
+        Example(
+            "what was measured at the feeder",
+            "kerbstone commission field loop:north_1.lead inductance_uh 122",
+        ),
+        Example("the last sheet, for people", "kerbstone commission export acceptance.html"),
+        Example(
+            "in the city: is this sheet whole, and that box's?",
+            "kerbstone commission verify acceptance.json --keys certs",
+        ),
+    ),
     "import": (
         Example(
             "a day of a signal controller, and what Kerbstone would have said of it",

@@ -1,5 +1,6 @@
 """A signed acceptance sheet as a file, and as the event that the city gets of it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -8,14 +9,20 @@ from msgspec import UNSET
 from edge.commission.sheet import open_steps
 from edge.core import Draft, Stream
 from edge.gateway.manifestsigner import SignBytes
-from edge.wire.acceptancebytes import sheet_digest, signed_sheet_bytes
+from edge.wire.acceptancebytes import sheet_bytes, sheet_digest, signed_sheet_bytes
 from edge.wire.contract.acceptance import VerdictWord
 from edge.wire.contract.boxevent import Acceptance
 
 
 def sheet_file(sheet: Mapping[str, Any], sign: SignBytes | None) -> dict[str, Any]:
-    """The sheet, its digest, and a signature if this box has a key."""
-    file: dict[str, Any] = {"sheet": dict(sheet), "sha256": sheet_digest(sheet)}
+    """The sheet, its digest, and a signature if this box has a key.
+
+    Numbers stand in it as they stand in the bytes of the digest: who checks it needs no rule of
+    ours.
+    """
+    file: dict[str, Any] = {
+        "sheet": json.loads(sheet_bytes(sheet)), "sha256": sheet_digest(sheet),
+    }  # fmt: skip
     if sign is not None:
         signature = sign(signed_sheet_bytes(sheet))
         file["signature"] = {
