@@ -161,7 +161,7 @@ def _by_itself(point: Point, value: float) -> Iterator[Finding]:
         )
     elif mistake is not None:
         factor, what, right = mistake
-        times = f"divided by {factor:g}" if factor >= 1 else f"multiplied by {1 / factor:.4g}"
+        times = f"÷ {factor:g}" if factor >= 1 else f"× {1 / factor:.4g}"
         yield finding(
             "wrong_factor", point=point.key, value=value, unit=unit, times=times, right=right,
             mistake=what,

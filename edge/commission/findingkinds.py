@@ -71,7 +71,7 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
     ),
     "wrong_factor": FindingText(
         "failed",
-        "{point} is {value} {unit}, which cannot be; {times} it would be {right} {unit}. It looks "
+        "{point} is {value} {unit}, which cannot be; {times} makes it {right} {unit}. It looks "
         "like {mistake}.",
         "Correct the unit: `gain` of a `calibration` in the site file, or `scale` in the meter's "
         "table.",

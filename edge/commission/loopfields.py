@@ -63,7 +63,7 @@ def judge_loop(loop: str, filled: Mapping[str, float]) -> list[Finding]:
     """Of one loop: what is missing, what is outside."""
     found = [
         finding(
-            "loop_outside", loop=loop, what=field.what, value=filled[key], unit=field.unit or "-",
+            "loop_outside", loop=loop, field=key, what=field.what, value=filled[key], unit=field.unit or "-",
             limit=field.limit, look=field.look,
         )
         for key, field in LOOP_FIELDS.items()

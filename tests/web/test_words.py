@@ -8,7 +8,9 @@ from typing import Final, get_args
 
 import pytest
 
+from edge.commission.contacttest import HOW
 from edge.commission.findingkinds import FINDING_KINDS
+from edge.commission.loopfields import LOOP_FIELDS
 from edge.commission.steps import StepKind
 from edge.commission.verdict import Verdict
 from edge.core import TimeQuality
@@ -106,6 +108,9 @@ def test_each_word_of_the_closed_lists_is_there() -> None:
     page = table("en", "commissioning")
     assert {f"kind.{each}" for each in get_args(StepKind)} <= page.keys()
     assert {str(each) for each in Verdict} <= page.keys()
+    assert {f"how.{each}" for each in HOW.values()} <= page.keys()
+    assert {f"look.{each}" for each in LOOP_FIELDS} | {*LOOP_FIELDS} <= page.keys()
+    assert all(page[f"look.{name}"] == one.look for name, one in LOOP_FIELDS.items())
     states = get_args(AcceptanceStatus.__annotations__["state"].__args__[0])
     assert {f"state.{each}" for each in states} <= page.keys()
     faults = get_args(Fault)

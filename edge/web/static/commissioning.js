@@ -1,6 +1,6 @@
 // Commissioning: each step with what was found, drives over lanes as they happen, fields to fill in, the acceptance sheet.
 
-import { bdi, el, Keyed, replace, setText } from "./dom.js";
+import { add, bdi, el, Keyed, replace, setText } from "./dom.js";
 import { nameNodes } from "./terms.js";
 import { loadWords, measured, number, span } from "./words.js";
 
@@ -27,7 +27,7 @@ export async function show({ main, words, session, ask, change, errorNodes }) {
   const found = el("section", { class: "panel", hidden: true });
   const sign = el("form", { class: "panel fields", on: { submit: onSign } });
   const sheets = el("p", {});
-  main.append(el("p", { class: "hint" }, words.text("hint")), may ? null : el("p", { class: "doubt" }, words.text("login_first")) ?? "", head, told, begin, steps, found, sign, sheets);
+  add(main, [el("p", { class: "hint" }, words.text("hint")), may ? null : el("p", { class: "doubt" }, words.text("login_first")), head, told, begin, steps, found, sign, sheets]);
 
   const who = input("text", { name: "by", maxlength: "64", required: true, autocomplete: "name" });
   begin.append(label("name", who), button("begin", "main-act", "submit"));
@@ -120,12 +120,22 @@ export async function show({ main, words, session, ask, change, errorNodes }) {
   }
 
   function findingNodes(one) {
-    const values = Object.fromEntries(Object.entries(one.figures).map(([key, value]) => [key, typeof value === "number" ? measured(value) : bdi(value)]));
     const known = findings.has(one.kind);
-    const remedy = findings.has(`${one.kind}.remedy`) ? findings.nodes(`${one.kind}.remedy`, values) : one.remedy ? [bdi(one.remedy)] : [];
+    const remedy = findings.has(`${one.kind}.remedy`) ? findings.nodes(`${one.kind}.remedy`, figures(one)) : one.remedy ? [bdi(one.remedy)] : [];
     return el("div", { class: "finding" },
-      el("p", { class: TONES[one.verdict] }, known ? findings.nodes(one.kind, values) : bdi(one.text)),
+      el("p", { class: TONES[one.verdict] }, known ? findings.nodes(one.kind, figures(one)) : bdi(one.text)),
       remedy.length ? el("p", { class: "do" }, words.text("do"), " ", remedy) : null);
+  }
+
+  // New nodes each time: one that stands in the sentence cannot stand in the remedy, too.
+  function figures(one) {
+    const found = Object.fromEntries(Object.entries(one.figures).map(([key, value]) => [key, typeof value === "number" ? measured(value) : bdi(value)]));
+    const { field, missing, level, how } = one.figures;
+    if (field in FIELDS) Object.assign(found, { what: words.text(field), limit: FIELDS[field], look: words.text(`look.${field}`) });
+    if (missing) found.missing = missing.split(", ").map((each) => (each in FIELDS ? words.text(each) : each)).join(", ");
+    if (words.has(`level.${level}`)) found.level = words.text(`level.${level}`);
+    if (words.has(`how.${how}`)) found.how = words.text(`how.${how}`);
+    return found;
   }
 
   function drawDrive(place, row) {
@@ -141,7 +151,7 @@ export async function show({ main, words, session, ask, change, errorNodes }) {
         el("ul", { class: "plain" }, list),
         el("div", { class: "acts" }, button("passed_it", "main-act", "button", () => act({ act: "finish", mine: null })), button("cancel", "", "button", () => act({ act: "cancel" }))));
     } else {
-      replace(place, list.length ? [el("h3", {}, words.text("passages")), el("ul", { class: "plain" }, list)] : null);
+      replace(place, list.length ? [el("p", { class: "quiet" }, words.text("passages")), el("ul", { class: "plain" }, list)] : null);
     }
   }
 
