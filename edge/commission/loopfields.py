@@ -63,8 +63,8 @@ def judge_loop(loop: str, filled: Mapping[str, float]) -> list[Finding]:
     """Of one loop: what is missing, what is outside."""
     found = [
         finding(
-            "loop_outside", loop=loop, field=key, what=field.what, value=filled[key], unit=field.unit or "-",
-            limit=field.limit, look=field.look,
+            "loop_outside", loop=loop, field=key, what=field.what, value=filled[key],
+            unit=field.unit or "-", limit=field.limit, look=field.look,
         )
         for key, field in LOOP_FIELDS.items()
         if key in filled and _is_outside(field, filled[key])

@@ -8,7 +8,7 @@ start.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -57,7 +57,6 @@ from edge.gateway.commissionexams import (
 from edge.gateway.commissionfiles import CommissionFiles
 from edge.gateway.manifestsigner import SignBytes
 from edge.gateway.scantargets import site_targets
-from edge.outbox import StoredRecord
 from edge.wire.contract.acceptance import AcceptanceStatus, AcceptedState
 from edge.wire.records import iso_time
 
@@ -95,6 +94,7 @@ class Commissioning:
         self._contacts = ContactExams(gateway)
         self.drive: LaneDrive | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._published: Draft | None = None  # and not in the outbox yet, as far as is known
 
     # -- what is asked -----------------------------------------------------------------------------
 
@@ -129,10 +129,6 @@ class Commissioning:
     def matched(self, one: FoundDevice) -> str:
         """The device of the site file that one that was found is; "" for none."""
         return matched_device(self._site, self._places, one)
-
-    def sheets(self) -> list[int]:
-        """Numbers of the sheets that are kept. Asks the disk."""
-        return self._files.numbers()
 
     async def sheet(self, number: int) -> tuple[dict[str, Any], str]:
         """A sheet, and the same as a page. Raises VerbError."""
@@ -301,7 +297,7 @@ class Commissioning:
 
         await self._change(change, first=keep)
         await asyncio.to_thread(self._files.tidy)
-        self._hooks.publish(acceptance_event(file, self._gateway.clock.now().mono_ns))
+        self._publish(file)
         return signed
 
     async def tell_again(self) -> None:
@@ -314,18 +310,15 @@ class Commissioning:
         except VerbError as error:
             LOG.warning("the city may not know of the acceptance: %s", error)
             return
-        self._hooks.publish(acceptance_event(file, self._gateway.clock.now().mono_ns))
+        self._publish(file)
 
-    def stored(self, rows: Iterable[StoredRecord]) -> None:
-        """These are in the outbox: what is there will be sent."""
-        sheet = self._session.sheet
-        if sheet is None or sheet.told:
+    def look(self, waiting: Sequence[Draft]) -> None:
+        """After a commit: an event that does not wait for one any more is in the outbox, and what
+        is there will be sent. `waiting` are those that do."""
+        if self._published is None or any(each is self._published for each in waiting):
             return
-        for row in rows:
-            body = row.record.body
-            if body.get("event") == "acceptance" and body.get("number") == sheet.number:
-                self._telling = asyncio.get_running_loop().create_task(self._told(sheet.number))
-                return
+        self._published = None
+        self._telling = asyncio.get_running_loop().create_task(self._told(self._session.number))
 
     async def close(self) -> None:
         """The daemon ends: what is being kept is kept."""
@@ -343,6 +336,10 @@ class Commissioning:
             await self._change(change)
         except VerbError as error:
             LOG.warning("the acceptance will be told again after the next start: %s", error)
+
+    def _publish(self, file: Mapping[str, Any]) -> None:
+        self._published = acceptance_event(file, self._gateway.clock.now().mono_ns)
+        self._hooks.publish(self._published)
 
     def _must_be_open(self) -> None:
         if not self._session.is_open:

@@ -115,10 +115,6 @@ class Daemon:
             progress.done("committer", now_ns)
             sender.offer(rows, now_ns)
 
-        def offered(rows: list[StoredRecord], now_ns: int) -> None:
-            commissioning.stored(rows)
-            sender.offer(rows, now_ns)
-
         def status_for_city() -> dict[str, Any]:
             watch.status_given()
             return gateway_status(sources)
@@ -265,7 +261,7 @@ class Daemon:
                 box_monitor=box_monitor,
                 watch=watch,
                 progress=progress,
-                offer=offered,
+                offer=sender.offer,
             )
             loop = MainLoop(
                 wiring=self.wiring,
@@ -281,6 +277,7 @@ class Daemon:
                 data_saver=data_saver,
                 overload=self._overload,
                 committer=committer,
+                commissioning=commissioning,
                 watch=watch,
                 versions=versions,
                 progress=progress,

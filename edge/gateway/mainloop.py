@@ -11,6 +11,7 @@ from edge.core import Draft, Stamp, Stream
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.boxversions import BoxVersions
 from edge.gateway.busworkers import BusWorkers
+from edge.gateway.commissioning import Commissioning
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import IssueWatch
@@ -49,6 +50,7 @@ class MainLoop:
     data_saver: DataSaver
     overload: OverloadMonitor
     committer: WindowCommitter
+    commissioning: Commissioning
     watch: IssueWatch
     versions: BoxVersions
     progress: Progress
@@ -78,6 +80,7 @@ class MainLoop:
             await self.watch.look(now)
             self.versions.look(now)
             await self.committer.tick(now)
+            self.commissioning.look(self.urgent.waiting)
             self._feed_watchdog(now)
             await self._sleep(min(now.mono_ns + TICK_NS, self.committer.next_ns))
 

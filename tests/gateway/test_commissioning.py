@@ -337,21 +337,16 @@ async def test_an_event_that_may_be_lost_is_told_again_and_not_for_ever(tmp_path
     again = CommissionedBox(tmp_path / "store")  # the process was killed before it was committed
     await again.owner.tell_again()
     assert body_map(again.drafts[0].body)["number"] == 1
-    again.owner.stored([_stored(again)])
+    again.owner.look(again.drafts)
     await again.owner.close()
     third = CommissionedBox(tmp_path / "store")
     await third.owner.tell_again()
-    assert third.drafts == []
-
-
-def _stored(box: CommissionedBox) -> Any:
-    from edge.core import Record, RecordKey, Stream
-    from edge.outbox import StoredRecord
-
-    draft = box.drafts[0]
-    body = body_map(draft.body)
-    record = Record(RecordKey(1, Stream.EVENT, 1), "gateway", 1, 0, 0, body)
-    return StoredRecord(1, record)
+    assert len(third.drafts) == 1, "it waited for a commit, and the process was killed again"
+    third.owner.look([])
+    await third.owner.close()
+    fourth = CommissionedBox(tmp_path / "store")
+    await fourth.owner.tell_again()
+    assert fourth.drafts == []
 
 
 async def test_a_damaged_state_is_set_aside_and_sheets_keep_their_numbers(tmp_path: Path) -> None:

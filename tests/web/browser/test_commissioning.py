@@ -52,7 +52,7 @@ def test_a_technician_commissions_a_lane_on_a_phone(
     loop.locator("summary").first.click()
     loop.get_by_label("Inductance").fill("20")
     loop.get_by_label("Inductance").blur()
-    loop.get_by_text("it must be 50 to 750 uH").wait_for()
+    loop.get_by_text("it must be 50–750 µH").wait_for()
     picture(tab, "commissioning-steps")
     tab.get_by_role("button", name="Sign the acceptance").click()
     tab.wait_for_selector("text=these steps have not passed")
