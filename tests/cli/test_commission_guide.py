@@ -20,7 +20,7 @@ class AskedHere(CommissionAsker):
 
     def _ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         verbs = {"commission": self.box.verb.told, "commission_step": self.box.verb.step}
-        return dict(asyncio.run(verbs[verb](arguments)))  # type: ignore[arg-type]
+        return dict(asyncio.run(verbs[verb](arguments)))
 
 
 def asker(box: CommissionedBox) -> AskedHere:
@@ -96,5 +96,5 @@ def test_it_is_left_at_any_point_and_goes_on_there(
 
 
 def _rows(box: CommissionedBox) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = asyncio.run(box.state())["steps"]  # type: ignore[arg-type]
+    rows: list[dict[str, Any]] = asyncio.run(box.state())["steps"]
     return rows
