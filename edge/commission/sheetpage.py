@@ -109,7 +109,11 @@ def _step(row: Mapping[str, Any]) -> Iterator[str]:
     yield f'<article class="{escape(verdict)}"><h3>{_mark(verdict)}<span>{_called(row)}</span>'
     yield f'<span class="by">{escape(_when(row))}</span></h3>'
     if row["stale"]:
-        what = "The device was exchanged" if row["stale"] == "device" else "The site file changed"
+        what = (
+            "The device, or the box, was exchanged"
+            if row["stale"] == "device"
+            else "The site file changed"
+        )
         yield f'<p class="stale">{what} since this was done: do it again.</p>'
     if not row["findings"]:
         yield "<p>Not done.</p>"

@@ -1,8 +1,9 @@
-"""The folder of commissioning on the card: how far it is, and the sheets that were signed.
+"""Commissioning on the card: how far it is, and the sheets that were signed.
 
-`commissioning/state.json` is the old one or the new one, whenever the power goes. Of the sheets the
-last SHEETS_KEPT stay: `sheet-0003.json`, and the same for eyes as `sheet-0003.html`. Calls block on
-the disk: not in the main loop, but for `load`, once.
+`commissioning.json` is the old one or the new one, whenever the power goes; it goes along to a box
+that takes the place of this one. Of the sheets the last SHEETS_KEPT stay on this box:
+`acceptance/sheet-0003.json`, and the same for eyes as `sheet-0003.html`. Calls block on the disk:
+not in the main loop, but for `load`, once.
 """
 
 import json
@@ -19,8 +20,9 @@ from edge.durable.folders import fsync_folder
 from edge.durable.readfile import read_file
 
 LOG: Final = logging.getLogger("kerbstone")
-FOLDER: Final = "commissioning"
-STATE_NAME: Final = "state.json"
+STATE_NAME: Final = "commissioning.json"
+DAMAGED_NAME: Final = f"{STATE_NAME}.damaged"
+SHEETS: Final = "acceptance"  # a folder
 STATE_LIMIT: Final = 4 << 20
 SHEET_LIMIT: Final = 3 << 20  # an answer of the control socket must hold one
 SHEETS_KEPT: Final = 10
@@ -33,11 +35,11 @@ class CommissionFiles:
     """Of one gateway. `store` is its folder on the card."""
 
     def __init__(self, store: Path) -> None:
-        self.folder = store / FOLDER
+        self._store, self.folder = store, store / SHEETS
 
     def load(self) -> CommissionSession:
         """What was kept; one that cannot be read is set aside, and commissioning begins anew."""
-        path = self.folder / STATE_NAME
+        path = self._store / STATE_NAME
         try:
             data = read_file(path, STATE_LIMIT)
             return CommissionSession() if data is None else decode_session(data)
@@ -45,7 +47,7 @@ class CommissionFiles:
             LOG.warning("%s cannot be read and is set aside: %s", path, error)
         session = CommissionSession(number=max(self.numbers(), default=0))
         try:
-            path.replace(path.with_name(f"{STATE_NAME}.damaged"))
+            path.replace(path.with_name(DAMAGED_NAME))
         except OSError as error:
             LOG.warning("%s: %s", path, error)
         return session
@@ -55,8 +57,7 @@ class CommissionFiles:
         data = encode_session(session)
         if len(data) > STATE_LIMIT:
             raise ValueError("too much is kept of this commissioning: begin anew")
-        self._ready()
-        replace_file(self.folder / STATE_NAME, data, GROUP_MODE)
+        replace_file(self._store / STATE_NAME, data, GROUP_MODE)
 
     def keep_sheet(self, number: int, file: Mapping[str, Any], page: str) -> None:
         """Both forms, durable on return. Raises OSError; ValueError for one that is too large."""

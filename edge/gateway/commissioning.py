@@ -63,6 +63,7 @@ from edge.wire.records import iso_time
 LOG: Final = logging.getLogger("kerbstone")
 STALE_LISTED: Final = 32
 CONTACT_KINDS: Final = ("contact", "pulses", "bay", "signal")
+WIRED: Final = ("lane", *CONTACT_KINDS)  # to the lines of the box
 KEPT_ANEW: Final = "this could not be kept on the disk ({error}), so nothing has changed"
 
 
@@ -74,6 +75,7 @@ class CommissionHooks:
     watch_drive: Callable[[Callable[[Sequence[Contact]], None] | None], None]
     changed: Callable[[], None]
     board: str
+    board_serial: str
     sign: SignBytes | None
 
 
@@ -382,8 +384,12 @@ class Commissioning:
         return judge_scan(self._site, self._places, session.searched, session.found)
 
     def _serials(self) -> dict[str, str]:
-        """By step."""
-        return {f"device:{name}": serial for name, serial in self._gateway.serials().items()}
+        """By step, of what it was done with: of what is wired to the box itself, the box."""
+        board = self._hooks.board_serial
+        wired = {id_: board for id_, step in self.steps.items() if step.kind in WIRED and board}
+        return wired | {
+            f"device:{name}": serial for name, serial in self._gateway.serials().items()
+        }
 
     def _wall_s(self) -> int | None:
         now = self._gateway.clock.now()

@@ -212,6 +212,7 @@ class Daemon:
                     watch_drive=ingest.watch_drive,
                     changed=sender.publish_status,
                     board=board.model or "",
+                    board_serial=board.serial or "",
                     sign=signer,
                 ),
             )

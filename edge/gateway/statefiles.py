@@ -11,6 +11,7 @@ from typing import Final
 
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.durable.atomicwrite import NEW_SUFFIX
+from edge.gateway.commissionfiles import DAMAGED_NAME, SHEETS, STATE_NAME
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.epochs import EPOCH_FILE
@@ -29,7 +30,7 @@ CARRIED: Final = (
     EPOCH_FILE,
     HIGHWATER_NAME,
     CARRIED_LOG,
-    "commissioning.json",
+    STATE_NAME,
 )
 """What goes along."""
 OWN: Final = (
@@ -42,6 +43,8 @@ OWN: Final = (
     STAGING,
     READY,
     "quarantine",
+    DAMAGED_NAME,
+    SHEETS,  # what was accepted is this box with its wires
     f"{DATABASE_NAME}-shm",
 )
 """What is of this box alone."""

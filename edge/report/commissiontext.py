@@ -59,7 +59,11 @@ def step_lines(row: Mapping[str, Any]) -> Iterator[str]:
     mark = MARKS.get(row["verdict"], row["verdict"])
     stale = ""
     if row["stale"]:
-        what = "the device was exchanged" if row["stale"] == "device" else "the site file changed"
+        what = (
+            "the device, or the box, was exchanged"
+            if row["stale"] == "device"
+            else "the site file changed"
+        )
         stale = f"  STALE: {what} since; do it again"
     yield f"{mark} {row['id']}{name}{stale}"
     for one in row["findings"]:

@@ -217,9 +217,9 @@ def commissioned(folder: Path, out: Path) -> dict[str, Any]:
         await box.step("begin", by="Ben")
 
     asyncio.run(sign())
-    kept = folder / "store" / "commissioning"
-    for path in sorted(kept.iterdir()):
-        keep(path, out / "commissioning" / path.name)
+    kept = folder / "store"
+    for path in sorted(path for path in kept.rglob("*") if path.is_file()):
+        keep(path, out / "commissioning" / path.relative_to(kept))
     return {"commissioning": reader.read_commissioning(kept)}
 
 

@@ -349,10 +349,11 @@ def message(payload: bytes) -> Any:
 
 
 def read_commissioning(folder: Path) -> dict[str, Any]:
-    """Of `state.json` and the sheets: who is at it, what each step came to, each sheet's digest."""
-    state = json.loads((folder / "state.json").read_bytes())
+    """Of `commissioning.json` and the sheets: who is at it, what each step came to, and the digest
+    of each sheet."""
+    state = json.loads((folder / "commissioning.json").read_bytes())
     sheets = {}
-    for path in sorted(folder.glob("sheet-*.json")):
+    for path in sorted(folder.glob("acceptance/sheet-*.json")):
         file = json.loads(path.read_bytes())
         text = json.dumps(file["sheet"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         digest = hashlib.sha256(text.encode()).hexdigest()

@@ -17,7 +17,7 @@ KEPT = [version for version in VERSIONS if "commissioning" in manifest(version)]
 def test_commissioning_goes_on_and_sheets_hold(version: str, tmp_path: Path) -> None:
     folder = unpack(version, "commissioning", tmp_path)
     told = manifest(version)["commissioning"]
-    files = CommissionFiles(folder.parent)
+    files = CommissionFiles(folder)
     session = files.load()
     assert (session.by, session.number) == (told["by"], told["number"])
     assert {

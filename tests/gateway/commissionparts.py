@@ -114,7 +114,10 @@ class StandingClock:
 class CommissionedBox:
     """One process of it; another one with the same folder goes on from what it has left."""
 
-    def __init__(self, folder: Path, site: str = SITE, sign: SignBytes | None = None) -> None:
+    def __init__(
+        self, folder: Path, site: str = SITE, sign: SignBytes | None = None,
+        board: str = "10000000c0ffee01",
+    ) -> None:  # fmt: skip
         if not folder.is_dir():
             folder.mkdir(parents=True)
         file = folder.parent / f"{folder.name}.toml"
@@ -150,7 +153,7 @@ class CommissionedBox:
             self.files,
             CommissionHooks(
                 publish=self.drafts.append, watch_drive=self._watch, changed=self._changed,
-                board="Raspberry Pi 4 Model B", sign=sign,
+                board="Raspberry Pi 4 Model B", board_serial=board, sign=sign,
             ),
         )  # fmt: skip
         self.verb = CommissionVerb(self.owner)

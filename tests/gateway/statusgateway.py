@@ -156,6 +156,7 @@ class StatusGateway:
                 watch_drive=self.ingest.watch_drive,
                 changed=retained.publish_status,
                 board="Raspberry Pi 4 Model B",
+                board_serial="",
                 sign=None,
             ),
         )

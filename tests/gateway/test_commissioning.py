@@ -1,6 +1,7 @@
 """Commissioning in the daemon: each step, its refusals, what is kept, and the sheet."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,9 @@ async def test_a_drive_leaves_no_other_vehicle_on_the_disk(tmp_path: Path) -> No
     done = await box.step("finish")
     await box.step("finish", mine=done["drive"]["passages"][1]["at_ms"])
     await box.step("sign", by="Anna", reservations=True)
-    for file in (tmp_path / "store" / "commissioning").iterdir():
+    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert len(files) == 3
+    for file in files:
         text = file.read_text()
         assert "30" in text
         assert "52 km/h" not in text
@@ -250,6 +253,22 @@ async def test_another_device_in_its_place_makes_its_step_stale(tmp_path: Path) 
     await box.step("sign", by="Ben")
     assert box.owner.stale() == []
     assert box.owner.status().number == 2
+
+
+async def test_another_box_in_its_place_makes_stale_what_is_wired_to_it(tmp_path: Path) -> None:
+    """The file went along; the sheets did not."""
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    await box.step("sign", by="Anna")
+    (tmp_path / "other").mkdir()
+    shutil.copy(tmp_path / "store" / "commissioning.json", tmp_path / "other")
+    other = CommissionedBox(tmp_path / "other", board="10000000c0ffee02")
+    assert other.owner.stale() == ["contact:door", "pulses:lamp", "bay:bakery", "lane:north_1"]
+    assert other.owner.status().number == 1
+    with pytest.raises(VerbError, match="there is no sheet 1 on this box"):
+        await other.state(form="json")
+    await other.step("begin", by="Ben")
+    assert (await other.step("sign", by="Ben", reservations=True))["number"] == 2
 
 
 async def test_begin_anew_forgets_and_begin_goes_on(tmp_path: Path) -> None:
@@ -354,13 +373,13 @@ async def test_a_damaged_state_is_set_aside_and_sheets_keep_their_numbers(tmp_pa
     await box.step("begin", by="Anna")
     await box.step("test", step="device:hut")
     await box.step("sign", by="Anna", reservations=True)
-    state = tmp_path / "store" / "commissioning" / "state.json"
+    state = tmp_path / "store" / "commissioning.json"
     for damage in (b"{", b'{"v": 99}', b"\xff\xfe", b"[]"):
         state.write_bytes(damage)
         again = CommissionedBox(tmp_path / "store")
         assert again.owner.session.number == 1
         assert not again.owner.session.is_open
-        assert (state.parent / "state.json.damaged").read_bytes() == damage
+        assert (state.parent / "commissioning.json.damaged").read_bytes() == damage
     await again.step("begin", by="Anna")
     await again.step("test", step="device:hut")
     assert (await again.step("sign", by="Anna", reservations=True))["number"] == 2
