@@ -115,6 +115,10 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("see what would be sent", "kerbstone propose site.toml --show"),
         Example("send it, and wait for the operator", "kerbstone propose site.toml --wait"),
     ),
+    "access-point": (
+        Example("for an hour, for a phone at the door", "kerbstone access-point open"),
+        Example("is it open, and for how long?", "kerbstone access-point status"),
+    ),
     "sim": (
         Example("the whole cabinet of a site file", "kerbstone sim site.toml"),
         Example("a meter in it falls silent", "kerbstone sim fault main_meter silent"),

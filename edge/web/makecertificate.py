@@ -18,13 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from edge.core.pageaddress import ACCESS_POINT_ADDRESS, GADGET_ADDRESS
 from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME, own_note
 from edge.durable.atomicwrite import PRIVATE, replace_file
 from edge.terminal import echo
 
 DAYS: Final = 820
 NAMES: Final = ("kerbstone.local", "localhost")
-ADDRESSES: Final = ("127.0.0.1", "::1")
+ADDRESSES: Final = ("127.0.0.1", "::1", ACCESS_POINT_ADDRESS, GADGET_ADDRESS)
 NAME_BYTES: Final = 64
 READABLE: Final = 0o644
 

@@ -91,7 +91,10 @@ def test_the_user_and_its_groups_are_made() -> None:
 
 def test_the_folders_are_made(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nkerbstone:x:999:999::/:/bin/sh\n")
+    (tmp_path / "etc/passwd").write_text(
+        "root:x:0:0::/:/bin/sh\nkerbstone:x:999:999::/:/bin/sh\n"
+        "kerbstone-access-point:x:998:999::/:/bin/sh\n"
+    )
     (tmp_path / "etc/group").write_text("root:x:0:\nkerbstone:x:999:\n")
     program = tool("systemd-tmpfiles", "systemd")
     code, text = run(
