@@ -26,6 +26,7 @@ VERBS: Final = {
     "decode": "decode recorded frames",
     "doctor": "say what is wrong, from the wires to the city, and what to do",
     "scan": "find the devices on the wires, and print them as a configuration",
+    "config": "change the site file as a transaction: diff, apply, confirm, rollback, status",
     "propose": "send a site file to the operator, who signs it",
     "sim": "simulate a device, or the whole cabinet of a site file, without hardware",
     "sample": "an example of a driver's tables in a site file, or of a whole site file",

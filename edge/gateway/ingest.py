@@ -182,6 +182,17 @@ class Ingest:
         self.problems[kind] = text
         self._publish_status()
 
+    def withdraw(self, kind: AlarmKind) -> None:
+        """What was announced is over."""
+        if self.problems.pop(kind, None) is not None:
+            self._publish_status()
+
+    def forget_device(self, device: str) -> None:
+        """It is not configured any more, or is another one by its driver."""
+        self.forget_unconfigured(device)
+        self.throttles.pop(device, None)
+        self.others.pop(device, None)
+
     def stop_publishing(self) -> None:
         """The daemon stops: what fails or changes from now on is in the records only."""
         self._retained = None

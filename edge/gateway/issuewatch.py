@@ -67,6 +67,7 @@ class IssueSources:
     certificate: CertificateFile  # ours
     outdated: Sequence[Problem]  # keys of the site file that a new one may not have
     box: Callable[[], BoxNames | None]  # what enrolment tells, of a box that has an identity
+    trial: Callable[[], str] = lambda: ""  # why the configuration that runs needs a person
 
 
 class IssueWatch:
@@ -148,7 +149,11 @@ class IssueWatch:
             see(
                 "configuration",
                 find.configuration_findings(
-                    problems, chain(*buses.values()), sources.outdated, sources.box()
+                    problems,
+                    chain(*buses.values()),
+                    sources.outdated,
+                    sources.box(),
+                    sources.trial(),
                 ),
                 now,
             ),

@@ -27,8 +27,10 @@ def control_verbs(
     buses: BusWorkers,
     data_saver: DataSaver,
     urgent: UrgentEvents,
+    config: ControlVerb | None = None,
 ) -> Mapping[str, ControlVerb]:
-    """Verb -> what answers it. `points` are those of every polled device."""
+    """Verb -> what answers it. `points` are those of every polled device, as they are then.
+    `config` None: this process keeps no last good configuration."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
         return status_for_people(sources, await outbox_status(sources))
@@ -71,6 +73,7 @@ def control_verbs(
     return {
         "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
+        **({} if config is None else {"config": config}),
     }  # fmt: skip
 
 
