@@ -1,10 +1,10 @@
 """`kerbstone config`: change the site file of this gateway as a transaction.
 
-`apply` replaces the file when it is in order, and the gateway takes it: only what has changed starts
-anew. For five minutes it is watched. If the broker or devices are lost by it, or the process fails,
-the last good one comes back by itself. With --confirm-within it also comes back unless somebody
-says `confirm` in time: so a change that locks you out undoes itself. On a box whose operator signs
-its configuration, `apply` proposes the file to him (`kerbstone propose`).
+`apply` replaces the file when it is in order, and the gateway takes it: only what has changed
+starts anew. For five minutes it is watched. If the broker or devices are lost by it, or the process
+fails, the last good one comes back by itself. With --confirm-within it also comes back unless
+somebody says `confirm` in time: so a change that locks you out undoes itself. On a box whose
+operator signs its configuration, `apply` proposes the file to him (`kerbstone propose`).
 
 Exit codes: 0 fine; 1 refused, or rolled back; 2 wrong use, or a file with errors; 3 not now: no
 right to do it, or the daemon cannot be reached.

@@ -33,9 +33,9 @@ def spool(args: argparse.Namespace) -> int:
     if args.take:
         return _spool_take(applier, folder)
     outcome = read_config_outcome(args.outcome)
-    if outcome is not None and not is_signed_box(args.config):
-        if applier.file.settle(outcome):
-            echo(f"{args.config} is the former file again: {outcome.text}", err=True)
+    own = outcome is not None and not is_signed_box(args.config)
+    if outcome is not None and own and applier.file.settle(outcome):
+        echo(f"{args.config} is the former file again: {outcome.text}", err=True)
     try:
         request = take_request(folder)
     except ConfigError as error:

@@ -50,7 +50,7 @@ def is_closed(file: Path) -> bool:
 
 
 def is_signed_box(file: Path) -> bool:
-    """The configuration of this box comes from the operator, and nobody has put another one here."""
+    """The configuration of this box comes from the operator, and no other one is here."""
     if file == OWN_SITE_FILE:
         return not OWN_SITE_FILE.exists() and read_box_names() is not None
     return file == find_site_file()

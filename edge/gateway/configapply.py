@@ -1,4 +1,4 @@
-"""Apply a site file as a transaction: check, compare, announce, replace, and have the daemon take it.
+"""Apply a site file as a transaction: check, compare, announce, replace; then the daemon takes it.
 
 | killed | then |
 |---|---|

@@ -25,6 +25,7 @@ OWNER_TEXT: Final = (
 LINK_TEXT: Final = (
     "kerbstone-link reads [link] when it starts: `sudo systemctl restart kerbstone-link`"
 )
+NO_CHANGE: Final = ChangeScope()
 SAME_TEXT: Final = "nothing that the gateway does is changed"
 
 
@@ -37,7 +38,7 @@ class ConfigDiff:
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     changes: tuple[SiteChange, ...] = ()
-    scope: ChangeScope = ChangeScope()
+    scope: ChangeScope = NO_CHANGE
 
     @property
     def meaning(self) -> list[str]:

@@ -65,7 +65,7 @@ def config_spool(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def leave_request(folder: Path, request: ConfigRequest) -> None:
-    """Put it where root's side looks. Raises ConfigError for one that it would not take, OSError."""
+    """Put it where root's side looks. Raises ConfigError for one it would not take, OSError."""
     data = msgspec.json.encode(request)
     parse_request(data)
     path = folder / REQUEST_NAME

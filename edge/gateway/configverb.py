@@ -6,7 +6,7 @@
 |---|---|---|
 | `status` | | the answer of `edge.gateway.trialwatch.ConfigControl.status` (below) |
 | `text` | | `text`: the site file, secrets masked (`edge.config.maskedtext`), `digest` |
-| `diff` | `text` | `edge.gateway.configdiff.ConfigDiff.to_map`, against what runs; nothing changes |
+| `diff` | `text` | `edge.gateway.configdiff.ConfigDiff.to_map`: the text against what runs |
 | `announce` | `digest`, `confirm_s` | that a file with this SHA-256 is about to be put in place |
 | `take` | `digest` | the file is in place: use it; `restarts`, `restarts_text` |
 | `confirm` | `digest` | a person vouches for the configuration that is on trial |
@@ -42,8 +42,8 @@ LONG_TEXT: Final = "a site file that is sent has at most {} bytes; this one has 
 
 
 class ConfigVerb:
-    """Belongs to the main loop. Texts are compared in a thread, one at a time: a hostile one costs a
-    second of the processor, and no edge."""
+    """Belongs to the main loop. Texts are compared in a thread, one at a time: a hostile one costs
+    a second of the processor, and no edge."""
 
     def __init__(self, control: ConfigControl, daemon: TriedDaemon) -> None:
         self._control, self._daemon = control, daemon

@@ -179,6 +179,10 @@ class Ingest:
     def announce(self, kind: AlarmKind, text: str) -> None:
         """An event, and a problem that stands in the status as long as this process runs."""
         self.alarm(kind, text)
+        self.note(kind, text)
+
+    def note(self, kind: AlarmKind, text: str) -> None:
+        """A problem that stands in the status; another event tells it."""
         self.problems[kind] = text
         self._publish_status()
 

@@ -241,7 +241,6 @@ class LastGood:
     def returned(self, why: str) -> None:
         """The last good one runs again, in this process."""
         self.fallback = FALLBACK_TEXT.format(self._file, why)
-        LOG.error("%s", self.fallback)
 
     def mended(self) -> bool:
         """Whether the file is the last good one again, byte by byte: then nothing has to be tried,

@@ -101,6 +101,10 @@ class MainLoop:
         """An event, and a problem that stands in the status as long as this process runs."""
         self.ingest.announce(kind, text)
 
+    def note(self, kind: AlarmKind, text: str) -> None:
+        """A problem in the status, without an event."""
+        self.ingest.note(kind, text)
+
     def withdraw(self, kind: AlarmKind) -> None:
         """What was announced is over."""
         self.ingest.withdraw(kind)

@@ -19,6 +19,7 @@ BLIND_NS: Final = 60_000_000_000  # of failing in a row, of a device that was re
 DEAF_TEXT: Final = "{}: not connected to {} for {}, and {}, which the former one used, answers"
 BLIND_TEXT: Final = "{}: {}, read before the change, {} not been read for {}: {}"
 HELD_LINK: Final = "neither the broker of this configuration nor the former one can be reached"
+HELD_CONNECT: Final = "the broker is not connected"
 HELD_CARRIER: Final = "no network is plugged in, so nobody knows whether the broker can be reached"
 HELD_HEALTH: Final = "not all parts work yet"
 
@@ -101,7 +102,9 @@ class TrialJudge:
 
     def _why_held(self, sight: TrialSight) -> str:
         if not self._hears(sight):
-            return HELD_LINK if sight.carrier else HELD_CARRIER
+            if not sight.carrier:
+                return HELD_CARRIER
+            return HELD_LINK if self._uplink and sight.former_answers is False else HELD_CONNECT
         if self._since_ns:
             return f"{', '.join(sorted(self._since_ns))} cannot be read"
         return HELD_HEALTH

@@ -36,8 +36,8 @@ INTERRUPTED_LIMIT: Final = 3  # power cuts within one trial
 TEXT_LIMIT: Final = 300  # characters of a reason
 CONFIRM_LIMIT_S: Final = 86_400
 KILLED_TEXT: Final = (
-    "the process that ran with it was killed, or ended with an error, in its trial (the memory, the "
-    "watchdog or a fault: `journalctl -u kerbstone` says which)"
+    "the process that ran with it was killed, or ended with an error, in its trial (the memory, "
+    "the watchdog or a fault: `journalctl -u kerbstone` says which)"
 )
 CUT_TEXT: Final = "the power went, or the board was reset, {} times in its trial"
 
@@ -105,7 +105,7 @@ class TrialState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_trial_state(data: bytes) -> TrialState:
-    """What was written; nothing when it is damaged: then a changed file counts as edited by hand."""
+    """What was written; nothing when it is damaged: then a changed file is one edited by hand."""
     try:
         line = remove_checksum(data.decode().rstrip("\n"))
         return msgspec.json.decode(line, type=TrialState)

@@ -24,7 +24,7 @@ from msgspec import UNSET, UnsetType
 from edge.config import Site
 from edge.core import AsyncClock, Stamp
 from edge.durable.atomicwrite import replace_file
-from edge.gateway import lastgood
+from edge.gateway import lastgood, trialjudge
 from edge.gateway.changescope import (
     ChangeScope,
     change_scope,
@@ -34,7 +34,7 @@ from edge.gateway.changescope import (
 )
 from edge.gateway.formerbroker import former_answers, former_places
 from edge.gateway.lastgood import LastGood, file_digest, has_carrier
-from edge.gateway.trialjudge import BLIND_NS, TrialJudge, TrialSight
+from edge.gateway.trialjudge import TrialJudge, TrialSight
 from edge.gateway.trialstate import OpenTrial, TrialMoment, TrialReason, WorkingParts
 from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome
 from edge.wire.contract.boxevent import AlarmKind, ConfigChange, ConfigReason, Configuration
@@ -61,6 +61,7 @@ class TriedGateway(Protocol):
     def connected(self) -> bool: ...
     def healthy(self, now_ns: int) -> bool: ...
     def announce(self, kind: AlarmKind, text: str) -> None: ...
+    def note(self, kind: AlarmKind, text: str) -> None: ...
     def withdraw(self, kind: AlarmKind) -> None: ...
     def report(self, event: Configuration) -> None: ...
     def working(self) -> WorkingParts: ...
@@ -154,7 +155,7 @@ class ConfigControl:
         found = self.last_good.trials.rejected(self.last_good.digest)
         if found is not None and not found.final:
             failing = gateway.failing().keys()
-            if now.mono_ns - self._back_ns < BLIND_NS:
+            if now.mono_ns - self._back_ns < trialjudge.BLIND_NS:
                 return
             if failing >= set(found.blamed):  # it is not the file that is to blame for these
                 await self._try_again(found.blamed, found.excused)
@@ -190,7 +191,6 @@ class ConfigControl:
             self.last_good.is_good(_wall_s(now))
             self._good = self._trial() is None
             if self._good:
-                LOG.warning(CONFIRMED_TEXT)
                 self._report("confirmed", CONFIRMED_TEXT)
                 self._write_outcome(self.last_good.digest, "", CONFIRMED_TEXT, "confirmed")
 
@@ -216,13 +216,17 @@ class ConfigControl:
     def _tell(self, gateway: TriedGateway) -> None:
         """Loudly, once; and no longer than it is true."""
         text = self.last_good.fallback
-        if text and text != self._told:
-            gateway.announce(PROBLEM_KIND, text)
-        elif self._told and not text:
+        if text == self._told:
+            return
+        found = self.last_good.trials.rejected(self.last_good.digest)
+        if not text:
             gateway.withdraw(PROBLEM_KIND)
-        if text and not self._told:
-            found = self.last_good.trials.rejected(self.last_good.digest)
-            if found is not None and found.final:
+        elif found is None:  # a file that was edited by hand
+            gateway.announce(PROBLEM_KIND, text)
+        else:
+            gateway.note(PROBLEM_KIND, text)
+            self._report("rolled_back", text, found.reason)
+            if found.final:
                 self._write_outcome(found.digest, found.reason, found.text)
         self._told = text
 
@@ -287,7 +291,6 @@ class ConfigControl:
             raise ConfigChangeError(NO_GOOD_TEXT)
         scope = self._scope(good)
         self.last_good.trials.reject(self.last_good.digest, reason, text, _wall_s(now), blamed)
-        self._report("rolled_back", text, reason)
         self._back_ns = now.mono_ns
         if scope.daemon:
             self._restart()
@@ -300,7 +303,6 @@ class ConfigControl:
         """The devices for which it was rolled back are silent under the former one, too."""
         assert self._daemon is not None
         text = NOT_BLAMED_TEXT.format(", ".join(blamed))
-        LOG.warning("%s", text)
         digest = self.last_good.digest
         self.last_good.trials.open(digest, excused=tuple({*blamed, *excused}))
         self._report("trial", text)
