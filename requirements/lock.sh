@@ -29,15 +29,15 @@ lock() {
 
 # the widest set first; the others take their versions from it, so a package has one version
 if [ -z "${UPGRADE:-}" ]; then
-    cat requirements/dev.txt requirements/train.txt requirements/site.txt >"$work/widest.txt" 2>/dev/null || true
+    cat requirements/dev.txt requirements/train.txt requirements/site.txt requirements/browser.txt >"$work/widest.txt" 2>/dev/null || true
 fi
 everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label --extra live --extra city"
 # shellcheck disable=SC2086  # several options
-lock "$work/widest.txt" $everything --group dev --group train --group fuzz --group site
+lock "$work/widest.txt" $everything --group dev --group train --group fuzz --group site --group browser
 for set in \
     "runtime" \
     "ml --extra ml --extra sign" \
-    "box --extra ml --extra sign --extra link --extra live" \
+    "box --extra ml --extra sign --extra link --extra live --extra web" \
     "web --extra web" \
     "demo --extra ml --extra demo" \
     "dlms --extra dlms" \
@@ -57,6 +57,8 @@ done
 # a tool of the desk, which never imports the product
 PROJECT=
 lock requirements/site.txt -c "$work/widest.txt" --group site
+# what drives a browser in tests, beside "dev"
+lock requirements/browser.txt -c "$work/widest.txt" --group browser
 echo "requirements/site.txt: $(grep -c == requirements/site.txt) packages"
 
 # the gas index algorithm has no wheel: it is compiled where it is installed (.ci/venv)

@@ -31,6 +31,7 @@ def test_there_is_a_lock_for_each_purpose() -> None:
     purposes = [
         "air",
         "box",
+        "browser",
         "city",
         "demo",
         "dev",

@@ -47,6 +47,11 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("the whole box", "kerbstone live"),
         Example("some of it, over a slow line", "kerbstone live north_1 hut_air --every 5"),
     ),
+    "web": (
+        Example("what the service serves, on this machine only", "kerbstone web"),
+        Example("to compare with what the phone shows", "sudo kerbstone web --fingerprint"),
+        Example("a new secret for the login", "sudo kerbstone web secret"),
+    ),
     "import": (
         Example(
             "a day of a signal controller, and what Kerbstone would have said of it",

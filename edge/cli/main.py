@@ -33,6 +33,7 @@ VERBS: Final = {
     "subscribe": "show or check the messages of gateways at a broker",
     "status": "the state of this gateway, and what you have to do",
     "support": "put all that helps to find a fault into one file, without secrets",
+    "web": "the page of this gateway, for a browser on a phone or a laptop",
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "sink": "store the records of a whole city, from RabbitMQ into PostgreSQL",
     "archive": "pack old days of a city's database, and remove those that are proved",

@@ -16,6 +16,7 @@ from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
+from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.identity.runfiles import read_box_names, read_status_lines
 from edge.outbox import GLANCE_S, OutboxBusyError, inspect_outbox
 from edge.report.status.issues import issue_rows, listed_issues
@@ -76,17 +77,19 @@ def _status_without_site(file: Path) -> dict[str, object] | None:
 
 
 def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
-    found = listed_issues(status)
+    found, fingerprint = listed_issues(status), read_page_fingerprint()
     if args.json:
         rows = issue_rows(status)
         issues = [
             {**row, **dataclasses.asdict(issue)} for row, issue in zip(rows, found, strict=True)
         ]
-        echo_json({**status, "ok": not found, "issues": issues})
+        page = {"page": {"fingerprint": fingerprint}} if fingerprint else {}
+        echo_json({**status, "ok": not found, "issues": issues, **page})
     else:
         echo(
             *status_page(status, found, page_width(WIDTH)),
             *_proposed(read_status_lines()),
+            *_page(fingerprint),
             fold=False,
         )
     return 1 if found else 0
@@ -111,6 +114,15 @@ def _proposed(rows: list[str]) -> list[str]:
     """The row of a proposal that has no configuration for an answer."""
     found = tuple(row.partition(":")[2].strip() for row in rows if row.startswith("proposal:"))
     return render_sections([Section("proposal", found)], page_width(WIDTH)) if found else []
+
+
+def _page(fingerprint: str) -> list[str]:
+    """What a phone's warning about the page is compared with: in two rows, as phones show it."""
+    if not fingerprint:
+        return []
+    half = len(fingerprint) // 2
+    rows = ("SHA-256 of its certificate:", fingerprint[: half + 1], fingerprint[half + 1 :])
+    return render_sections([Section("page", rows)], page_width(WIDTH))
 
 
 def _outbox(site: Site) -> tuple[Section, dict[str, object] | None]:

@@ -60,6 +60,7 @@ def load_site(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         privacy=tables["privacy"],
         models=tables["models"],
         link=tables["link"],
+        web=tables["web"],
         buses=wiringchecks.resolve_serial_settings(draft, tables["bus"]),
         devices=tables["device"],
         lanes=tables["lane"],

@@ -20,6 +20,7 @@ from edge.config.model import (
     Store,
     Streams,
     Uplink,
+    Web,
 )
 from edge.config.problem import Problem, dotted_path
 
@@ -42,6 +43,7 @@ class Site:
     privacy: Privacy = field(default_factory=Privacy)
     models: Models = field(default_factory=Models)
     link: Link = field(default_factory=Link)
+    web: Web = field(default_factory=Web)
     buses: Mapping[str, Bus] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
     lanes: Mapping[str, Lane] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from edge.identity.bootpartition import BootPartition
 from edge.identity.identitybundle import KEY, IdentityBundle
 from edge.identity.keys import KeyKind, key_kind
 from edge.identity.names import comparison_code
+from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.identity.runfiles import STATUS_NAME, write_run_file
 from edge.terminal import echo
 
@@ -33,13 +34,16 @@ class EnrolmentStatus:
     since_s: float = 0.0
     answer: str = ""
     action: str = ""
+    page: str = ""  # fingerprint of the page's certificate
     proposal: str = ""  # how far a site file is that the operator shall sign
 
 
 def enrolled_status(bundle: IdentityBundle) -> EnrolmentStatus:
     """Of a box that has this identity."""
     code = comparison_code(certs.certificate_key(bundle.certificate))
-    return EnrolmentStatus("enrolled", bundle.target.gateway, code, key_kind(bundle.folder / KEY))
+    kind = key_kind(bundle.folder / KEY)
+    page = read_page_fingerprint()
+    return EnrolmentStatus("enrolled", bundle.target.gateway, code, kind, page=page)
 
 
 def status_page(status: EnrolmentStatus) -> str:
@@ -52,6 +56,7 @@ def status_page(status: EnrolmentStatus) -> str:
         "waits for": status.waits_for,
         "since": coarse_age(status.since_s) if status.waits_for else "",
         "last answer": status.answer,
+        "page": status.page and f"SHA-256 {status.page}",
         "proposal": status.proposal,
         "what to do": status.action,
     }

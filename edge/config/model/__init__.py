@@ -27,6 +27,7 @@ from edge.config.model.gateway import (
 )
 from edge.config.model.link import Link
 from edge.config.model.uplink import Uplink
+from edge.config.model.web import Web
 
 __all__ = [
     "BUSES",
@@ -56,6 +57,7 @@ __all__ = [
     "Store",
     "Streams",
     "Uplink",
+    "Web",
 ]
 
 VERSION: Final = 1  # of the file's format; a file of another version is refused

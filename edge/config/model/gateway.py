@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from edge.config.model.fieldtypes import DisplayName, Folder, Latitude, Longitude, Name
 from edge.config.model.link import Link
 from edge.config.model.uplink import Uplink
+from edge.config.model.web import Web
 
 
 class SiteTable(Struct, frozen=True, kw_only=True):
@@ -183,4 +184,5 @@ SECTIONS: Final[dict[str, type[Struct]]] = {
     "privacy": Privacy,
     "models": Models,
     "link": Link,
+    "web": Web,
 }

@@ -1,0 +1,85 @@
+"""`python -m edge.web.makecertificate FOLDER NAME`: a key and a certificate that nobody has signed.
+
+Elliptic curve P-256, which every phone knows. The dates do not follow the clock, which may be wrong
+at the first start: from the release of this version, for twenty years. The certificate names no
+authority: it can vouch for this page and for nothing else.
+"""
+
+import datetime
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME
+from edge.core.release import RELEASED
+from edge.durable.atomicwrite import PRIVATE, replace_file
+from edge.terminal import echo
+
+YEARS: Final = 20
+NAMES: Final = ("kerbstone.local", "localhost")
+ADDRESSES: Final = ("127.0.0.1", "::1")
+NAME_BYTES: Final = 64
+READABLE: Final = 0o644
+NOTE: Final = b"# kerbstone made this itself\n"
+
+
+def make_certificate(name: str) -> tuple[bytes, bytes]:
+    """The certificate and its key, as PEM. `name` is the gateway's, cut to what X.520 takes."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    start = datetime.datetime.combine(RELEASED, datetime.time(), datetime.UTC)
+    shown = name.encode()[:NAME_BYTES].decode(errors="ignore") or "kerbstone"
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, shown)])
+    public = key.public_key()
+    usage = x509.KeyUsage(
+        digital_signature=True, key_cert_sign=False, crl_sign=False, content_commitment=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+        decipher_only=False,
+    )  # fmt: skip
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start.replace(year=start.year + YEARS, day=min(start.day, 28)))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [
+                    *(x509.DNSName(each) for each in NAMES),
+                    *(x509.IPAddress(ipaddress.ip_address(each)) for each in ADDRESSES),
+                ]
+            ),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return NOTE + made.public_bytes(Encoding.PEM), private
+
+
+def main() -> int:
+    """The key is there before the certificate: a kill in between makes both anew."""
+    folder, name = Path(sys.argv[1]), sys.argv[2]
+    certificate, key = make_certificate(name)
+    try:
+        replace_file(folder / KEY_NAME, key, PRIVATE)
+        replace_file(folder / CERTIFICATE_NAME, certificate, READABLE, exact_mode=True)
+    except OSError as error:
+        echo(f"{error.filename}: {error.strerror}", err=True)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+"""The pages, in the order of the navigation. Each has a module `static/NAME.js`, and its words in
+`words/LANGUAGE/NAME.json`; the words of the kit are `shell.json`.
+"""
+
+from typing import Final
+
+LANGUAGES: Final = ("en", "zh")
+PAGES: Final = ("overview",)
+SHELL: Final = "shell"

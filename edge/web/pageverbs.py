@@ -1,0 +1,27 @@
+"""Which verbs of the daemon a page may use, and which words it may give along.
+
+What is not in these tables never reaches the control socket. A reading verb is asked by GET, for
+whoever may look; a changing one by POST, for whoever is logged in, unless settings are locked. The
+daemon checks what it is given; here only size and names are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+TIMEOUT_S: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageVerb:
+    """`words`: the arguments that go along, all others are refused."""
+
+    words: tuple[str, ...] = ()
+    timeout_s: float = TIMEOUT_S
+
+
+READING: Final[Mapping[str, PageVerb]] = {
+    "status": PageVerb(),
+    "outbox": PageVerb(),
+}
+CHANGING: Final[Mapping[str, PageVerb]] = {}

@@ -1,0 +1,113 @@
+"""The page's certificate and key: made on first use, or put there by whoever has an authority.
+
+They are made in a child process: the library for that takes 10 MB, which the page does not need
+again. A technician may replace both files by a pair of the city's own authority; nothing here
+writes over a file that is there.
+"""
+
+import os
+import ssl
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge.core.pagecertificate import (
+    CERTIFICATE_NAME,
+    KEY_NAME,
+    PEM_LIMIT,
+    certificate_fingerprint,
+)
+from edge.durable.readfile import read_file
+
+MAKE_S: Final = 60.0  # a small board under load
+PROGRAM: Final = "edge.web.makecertificate"
+
+
+class CertificateError(Exception):
+    """There is no certificate that can be used; the text says which file, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageCertificate:
+    """The two files, and what people compare."""
+
+    certificate: Path
+    key: Path
+    fingerprint: str
+
+
+def ensure_certificate(folder: Path, name: str) -> PageCertificate:
+    """What lies in `folder`, made now if there is nothing. `name`: of the gateway, for people.
+
+    Raises CertificateError.
+    """
+    certificate, key = folder / CERTIFICATE_NAME, folder / KEY_NAME
+    if not certificate.exists() or not key.exists():
+        _make(folder, certificate, key, name)
+    return load_certificate(folder)
+
+
+def load_certificate(folder: Path) -> PageCertificate:
+    """Raises CertificateError where there is none, or it cannot be used."""
+    certificate, key = folder / CERTIFICATE_NAME, folder / KEY_NAME
+    try:
+        data = read_file(certificate, PEM_LIMIT)
+        if data is None:
+            raise CertificateError(f"{certificate}: there is no certificate yet")
+        return PageCertificate(certificate, key, certificate_fingerprint(data))
+    except OSError as error:
+        raise CertificateError(f"{certificate} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CertificateError(
+            f"{certificate}: {error}; remove it and {key.name}, and both are made anew"
+        ) from error
+
+
+def tls_context(found: PageCertificate) -> ssl.SSLContext:
+    """For the server's side. Raises CertificateError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    try:
+        context.load_cert_chain(found.certificate, found.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise CertificateError(
+            f"{found.certificate} and {found.key.name} cannot be used together: "
+            f"{error.strerror or error}; put a pair there, or remove both to have them made anew"
+        ) from error
+    return context
+
+
+def _make(folder: Path, certificate: Path, key: Path, name: str) -> None:
+    """Raises CertificateError."""
+    if certificate.exists() and not _is_ours(certificate):
+        raise CertificateError(f"{certificate} is there and {key.name} is not: put the key there")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(  # what it runs is ours
+            [sys.executable, "-m", PROGRAM, str(folder), name],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=MAKE_S,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CertificateError(f"no certificate was made within {MAKE_S:g} s") from error
+    except OSError as error:
+        raise CertificateError(f"{folder} cannot be written: {error.strerror}") from error
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise CertificateError(f"no certificate could be made in {folder}: {told}")
+
+
+def _is_ours(certificate: Path) -> bool:
+    """A kill between the two files leaves one of ours; one of an authority is not thrown away."""
+    try:
+        data = read_file(certificate, PEM_LIMIT) or b""
+    except OSError:
+        return False
+    return data.startswith(b"# kerbstone")

@@ -1,0 +1,95 @@
+"""Each page has its words in each language, with the same places to fill in, and in its script."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from edge.web.pages import LANGUAGES, PAGES, SHELL
+from edge.web.staticfiles import HERE, StaticFiles
+
+NAMES: Final = (SHELL, *PAGES)
+PLACE: Final = re.compile(r"\{(\w+)\}")
+HAN: Final = re.compile(r"[\u4e00-\u9fff]")
+SAME: Final = {"title", "page_title"}  # made of names only
+USED: Final = re.compile(r"""\b(words|shell|w|s)\.(?:text|nodes|count)\(\s*"([^"$]+)"\s*[,)]""")
+
+
+def table(language: str, name: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((HERE / "words" / language / f"{name}.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_each_text_is_there_in_each_language_with_the_same_places(language: str, name: str) -> None:
+    ours, english = table(language, name), table("en", name)
+    assert list(ours) == list(english)
+    for key, text in english.items():
+        assert text.strip() == text != "", key
+        assert ours[key].strip() == ours[key] != "", key
+        assert sorted(PLACE.findall(ours[key])) == sorted(PLACE.findall(text)), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chinese_is_chinese(name: str) -> None:
+    for key, text in table("zh", name).items():
+        if key in SAME or not re.search(r"[a-z]{3}", PLACE.sub("", table("en", name)[key])):
+            continue
+        assert HAN.search(text), f"{key}: {text}"
+
+
+def _used(name: str) -> Iterator[tuple[str, str]]:
+    source = (HERE / "static" / f"{name}.js").read_text()
+    for which, key in USED.findall(source):
+        yield ("shell" if which in ("shell", "s") else "page", key)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_uses_no_word_that_is_not_there(name: str) -> None:
+    page, shell = table("en", name), table("en", SHELL)
+    for which, key in _used(name):
+        known = shell if which == "shell" else page
+        assert key in known or f"{key}.other" in known, f"{name}.js: {key}"
+
+
+@pytest.mark.parametrize("module", ["shell", "login"])
+def test_the_frame_uses_no_word_that_is_not_there(module: str) -> None:
+    shell = table("en", SHELL)
+    for _, key in _used(module):
+        assert key in shell or f"{key}.other" in shell, f"{module}.js: {key}"
+
+
+def test_each_page_has_its_name_and_its_files() -> None:
+    files = StaticFiles()
+    for name in PAGES:
+        assert f"page.{name}" in table("en", SHELL)
+        assert f"static/{name}.js" in files.paths
+    assert files.find("static/../webapp.py") is None
+    assert files.find("webapp.py") is None
+
+
+def test_each_word_of_the_server_has_a_sentence() -> None:
+    shell = table("en", SHELL)
+    here = Path(HERE)
+    source = "".join(path.read_text() for path in here.glob("*.py"))
+    for code in re.findall(r'RefusedError\(\s*\d+,\s*"(\w+)"', source):
+        assert f"error.{code}" in shell, code
+    for code in re.findall(r'return 4\d\d, "(\w+)"', source):
+        assert f"error.{code}" in shell, code
+    for state in ("stopped", "silent", "older", "refused", "closed", "busy"):
+        assert f"error.daemon_{state}" in shell
+        assert f"state.{state}" in shell
+
+
+def test_no_script_makes_html_of_text_or_runs_text() -> None:
+    for path in (HERE / "static").glob("*.js"):
+        text = path.read_text()
+        for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",
+                     "new Function", "WebSocket", "http://", "https://"):  # fmt: skip
+            assert word not in text, f"{path.name}: {word}"
+    html = (HERE / "static" / "index.html").read_text()
+    assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]*src=)", html)
