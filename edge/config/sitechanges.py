@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.config.keylines import KeyPath
+from edge.config.model import SECTIONS
 from edge.config.problem import SECRET_KEY, dotted_path, show_value
 from edge.config.site import Site
 from edge.core.displayname import with_name
@@ -26,14 +27,8 @@ TABLES: Final[Mapping[str, str]] = {
     "cell": "cells",
 }
 """Tables with names: how they are called in the file, and in `Site`."""
-SECTIONS: Final[Mapping[str, str]] = {
-    "site": "place",
-    "uplink": "uplink",
-    "store": "store",
-    "streams": "streams",
-    "privacy": "privacy",
-    "models": "models",
-    "link": "link",
+SECTION_FIELDS: Final[Mapping[str, str]] = {
+    name: "place" if name == "site" else name for name in SECTIONS
 }
 UNITS: Final[Mapping[str, str]] = {
     "s": "s", "ms": "ms", "min": "min", "m": "m", "mb": "MB", "tb": "TB", "kmh": "km/h",
@@ -124,7 +119,7 @@ def site_changes(before: Site, after: Site) -> list[SiteChange]:
 
 
 def _sections(before: Site, after: Site) -> Iterator[SiteChange]:
-    for word, attribute in SECTIONS.items():
+    for word, attribute in SECTION_FIELDS.items():
         one, other = _values(getattr(before, attribute)), _values(getattr(after, attribute))
         for key, value in other.items():
             if value != one[key]:

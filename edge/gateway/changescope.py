@@ -31,6 +31,8 @@ WORDS: Final = frozenset(
     }
 )  # fmt: skip
 """Table and key. They stand in the description and in sentences, and in nothing that is counted."""
+ELSEWHERE: Final = frozenset({"web"})
+"""Sections that another process reads, each time that it begins."""
 CONNECTION: Final = frozenset(
     {"url", "fallback", "proxy", "username", "password_file", "keepalive_s", "window", "protocol"}
 )
@@ -88,9 +90,9 @@ def change_scope(
     for change in found:
         table, key = str(change.path[0]), str(change.path[-1])
         link |= table == "link"
-        if (table, key) in WORDS and not change.whole:
+        if table in ELSEWHERE or ((table, key) in WORDS and not change.whole):
             words = True
-        elif table == "uplink" and key in CONNECTION:
+        elif table == "uplink" and key in CONNECTION and _same_identity(before, after):
             uplink = True
         elif (names := _polled_buses(change, before, after)) is not None:
             buses |= dict.fromkeys(names)
@@ -136,6 +138,14 @@ def touched_uplink(before: Site, after: Site) -> bool:
     """Whether the change may be why the broker cannot be reached."""
     same_box = (before.place.id, before.place.gateway) == (after.place.id, after.place.gateway)
     return before.uplink != after.uplink or not same_box
+
+
+def _same_identity(before: Site, after: Site) -> bool:
+    """Whether this box shows the same certificate, or none: `uplinksetup.find_tls_files` decides
+    that, once for all parts."""
+    one, other = before.uplink, after.uplink
+    scheme = [each.url.partition(":")[0] for each in (one, other)]
+    return scheme[0] == scheme[1] and bool(one.username) == bool(other.username)
 
 
 def _polled_buses(change: SiteChange, before: Site, after: Site) -> list[str] | None:

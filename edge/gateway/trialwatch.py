@@ -191,7 +191,7 @@ class ConfigControl:
             self.last_good.is_good(_wall_s(now))
             self._good = self._trial() is None
             if self._good:
-                self._report("confirmed", CONFIRMED_TEXT)
+                self._tell_city("confirmed", CONFIRMED_TEXT)
                 self._write_outcome(self.last_good.digest, "", CONFIRMED_TEXT, "confirmed")
 
     def _make_judge(self, trial: OpenTrial, now_ns: int) -> TrialJudge:
@@ -225,7 +225,7 @@ class ConfigControl:
             gateway.announce(PROBLEM_KIND, text)
         else:
             gateway.note(PROBLEM_KIND, text)
-            self._report("rolled_back", text, found.reason)
+            self._tell_city("rolled_back", text, found.reason)
             if found.final:
                 self._write_outcome(found.digest, found.reason, found.text)
         self._told = text
@@ -258,7 +258,7 @@ class ConfigControl:
                 self.last_good.trials.open(
                     digest, self._working(), confirm_s=confirm_s if announced == digest else 0
                 )
-            self._report("trial", TRIAL_TEXT.format(_within(confirm_s), scope.text))
+            self._tell_city("trial", TRIAL_TEXT.format(_within(confirm_s), scope.text))
         self._announced = None
         if scope.daemon:
             self._restart()
@@ -305,7 +305,7 @@ class ConfigControl:
         text = NOT_BLAMED_TEXT.format(", ".join(blamed))
         digest = self.last_good.digest
         self.last_good.trials.open(digest, excused=tuple({*blamed, *excused}))
-        self._report("trial", text)
+        self._tell_city("trial", text)
         self._restart()
 
     def _restart(self) -> None:
@@ -419,7 +419,7 @@ class ConfigControl:
             return None
         return trial.confirm_s - (now.mono_ns - trial.since_ns) / 1e9
 
-    def _report(
+    def _tell_city(
         self, outcome: ConfigChange, text: str, reason: ConfigReason | UnsetType = UNSET
     ) -> None:
         gateway = None if self._daemon is None else self._daemon.gateway

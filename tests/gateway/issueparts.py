@@ -81,6 +81,7 @@ class Parts:
     journal: str | None = None
     outdated: tuple[Problem, ...] = ()
     box: BoxNames | None = field(default_factory=lambda: BoxNames("s", "gw-1"))
+    trial: str = ""
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     saver: SaverLevel = field(default_factory=lambda: SaverLevel(1, 80, 100, "2026-12", S))
     calibrations: tuple[IssueFinding, ...] = ()
@@ -121,6 +122,7 @@ class Parts:
             certificate=CertificateFile(file),
             outdated=self.outdated,
             box=lambda: self.box,
+            trial=lambda: self.trial,
         )
         return IssueWatch(sources, OpenIssues(), boot, changed=changed)
 
