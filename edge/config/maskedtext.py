@@ -68,11 +68,8 @@ def _without_value(line: str) -> str:
 
 
 def _escaped(value: str) -> str:
+    """Between quotes of a basic string."""
     return "".join(
-        f"\\{letter}"
-        if letter in '"\\'
-        else letter
-        if letter.isprintable()
-        else f"\\u{ord(letter):04x}"
-        for letter in value
+        f"\\{each}" if each in '"\\' else each if each.isprintable() else f"\\U{ord(each):08x}"
+        for each in value
     )
