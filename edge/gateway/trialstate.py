@@ -91,10 +91,12 @@ class RejectedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrialState(msgspec.Struct, frozen=True, kw_only=True):
-    """All of the file. `worked`: what the last good configuration could read when it ended."""
+    """All of the file. `announced` is about to be put in place, or has been, and no start has seen
+    it. `worked`: what the last good configuration could read when it ended."""
 
     v: Literal[1] = 1
     trial: OpenTrial | None = None
+    announced: OpenTrial | None = None
     rejected: tuple[RejectedConfig, ...] = ()  # the newest last
     worked: WorkingParts = WorkingParts()
     confirmed: str = ""
@@ -139,8 +141,8 @@ class ConfigTrials:
 
     def on_trial(self, digest: str) -> OpenTrial | None:
         """Its trial, if it is this one's."""
-        found = self.state.trial
-        return found if found is not None and found.digest == digest else None
+        both = (self.state.trial, self.state.announced)
+        return next((each for each in both if each is not None and each.digest == digest), None)
 
     def rejected(self, digest: str) -> RejectedConfig | None:
         """Why this one was rolled back; None: it was not, or a newer program may do better."""
@@ -163,7 +165,7 @@ class ConfigTrials:
             digest=digest, confirm_s=confirm_s, worked=_bounded(known), excused=excused
         )
         left = tuple(one for one in self.state.rejected if one.digest != digest)
-        self._put(msgspec.structs.replace(self.state, trial=trial, rejected=left))
+        self._put(msgspec.structs.replace(self.state, announced=trial, rejected=left))
 
     def begin(self, digest: str, now: TrialMoment) -> str:
         """It runs from now on. Why it must not, or "": then it was killed before, in this trial."""
@@ -200,14 +202,15 @@ class ConfigTrials:
         trial = self.on_trial(digest)
         if trial is None:
             return False
+        if trial is not self.state.trial:
+            return False
         self._trial(msgspec.structs.replace(trial, vouched=True))
         return True
 
     def confirm(self, digest: str, wall_s: int) -> None:
         """Its trial is over, and it is the last good one."""
-        trial = self.state.trial if self.on_trial(digest) is None else None
         self._put(
-            msgspec.structs.replace(self.state, trial=trial, confirmed=digest, confirmed_s=wall_s)
+            msgspec.structs.replace(self._without(digest), confirmed=digest, confirmed_s=wall_s)
         )
 
     def reject(
@@ -225,12 +228,8 @@ class ConfigTrials:
             final=not blamed, blamed=blamed, excused=() if trial is None else trial.excused,
         )  # fmt: skip
         others = tuple(one for one in self.state.rejected if one.digest != digest)
-        left = self.state.trial if trial is None else None
-        self._put(
-            msgspec.structs.replace(
-                self.state, trial=left, rejected=(*others, found)[-REJECTED_KEPT:]
-            )
-        )
+        kept = (*others, found)[-REJECTED_KEPT:]
+        self._put(msgspec.structs.replace(self._without(digest), rejected=kept))
         return found
 
     def settle(self, digest: str) -> None:
@@ -246,7 +245,16 @@ class ConfigTrials:
         )
 
     def _trial(self, trial: OpenTrial) -> None:
-        self._put(msgspec.structs.replace(self.state, trial=trial))
+        self._put(msgspec.structs.replace(self._without(trial.digest), trial=trial))
+
+    def _without(self, digest: str) -> TrialState:
+        """The state in which nothing with this digest is on trial."""
+        one, other = self.state.trial, self.state.announced
+        return msgspec.structs.replace(
+            self.state,
+            trial=None if one is not None and one.digest == digest else one,
+            announced=None if other is not None and other.digest == digest else other,
+        )
 
     def _put(self, state: TrialState) -> None:
         """A disk that is ill keeps the former step, and the process goes on with the new one."""

@@ -13,7 +13,7 @@ root a line in `config-outcome` of the run folder, by which the site file is put
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -93,12 +93,15 @@ class ConfigControl:
         signed: bool = False,
         probe: Callable[[Sequence[tuple[str, int]]], bool] = former_answers,
         carrier: Callable[[], bool] = has_carrier,
+        in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread,
     ) -> None:
         """`signed`: the file is the operator's, so nobody here may change it."""
+        self._in_thread = in_thread
         self.last_good, self._clock, self._boot, self.signed = last_good, clock, boot, signed
         self._probe, self._carrier = probe, carrier
         self._daemon: TriedDaemon | None = None
         self._judge: TrialJudge | None = None
+        self._former: list[tuple[str, int]] = []  # where the former configuration's brokers are
         self._changing = asyncio.Lock()
         self._begun_ns = self._healthy_ns = self._back_ns = clock.now().mono_ns
         self._reached = False
@@ -180,7 +183,7 @@ class ConfigControl:
             why=why,
         )
         if judge.wants_probe(sight):
-            answers = await asyncio.to_thread(self._probe, self._former_places())
+            answers = await self._in_thread(self._probe, self._former)
             sight = replace(sight, former_answers=answers)
         finding = judge.look(sight)
         if finding is not None:
@@ -198,6 +201,7 @@ class ConfigControl:
         assert self._daemon is not None
         after, before = self._daemon.site, self.last_good.good_site()
         watched: set[str] = set()
+        self._former = [] if before is None else former_places(before.uplink)
         if before is not None:
             watched = _watched(trial.worked, before, after) - set(trial.excused)
         self._judge = TrialJudge(
@@ -208,10 +212,6 @@ class ConfigControl:
             good_ns=lastgood.GOOD_NS,
         )
         return self._judge
-
-    def _former_places(self) -> list[tuple[str, int]]:
-        before = self.last_good.good_site()
-        return [] if before is None else former_places(before.uplink)
 
     def _tell(self, gateway: TriedGateway) -> None:
         """Loudly, once; and no longer than it is true."""
@@ -249,15 +249,14 @@ class ConfigControl:
         data = self.last_good.present()
         if file_digest(data) != digest:
             raise ConfigChangeError("the site file is another one by now: look at it again")
-        site = await asyncio.to_thread(lastgood.load_usable_site, self.last_good.file)
+        site: Site = await self._in_thread(lastgood.load_usable_site, self.last_good.file)
         scope = self._scope(site)
         now = self._clock.now()
         announced, confirm_s = self._announced or ("", 0)
         if not self._is_good(digest):
-            if self.last_good.good_bytes():
-                self.last_good.trials.open(
-                    digest, self._working(), confirm_s=confirm_s if announced == digest else 0
-                )
+            if self._trial_of(digest) is None and self.last_good.good_bytes():
+                self.last_good.trials.open(digest, self._working())
+            confirm_s = confirm_s if announced == digest else 0
             self._tell_city("trial", TRIAL_TEXT.format(_within(confirm_s), scope.text))
         self._announced = None
         if scope.daemon:

@@ -14,7 +14,14 @@ from edge.gateway.changescope import (
 from tests.config.test_sitechanges import SITE, site
 
 YARD = '[device.yard]\ndriver = "sht4x"\nbus = "hut"\naddress = 0x45\n'
-CALIBRATED = '[calibration.a]\ndevice = "hut_air"\npoint = "temperature"\noffset = 0.5\nby = "lab"\non = 2026-01-02\n'
+CALIBRATED = """\
+[calibration.a]
+device = "hut_air"
+point = "temperature"
+offset = 0.5
+by = "lab"
+on = 2026-01-02
+"""
 
 
 def scope_of(folder: Path, before: str, after: str, text: str = SITE) -> ChangeScope:

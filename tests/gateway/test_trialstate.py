@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +65,8 @@ def test_who_ends_in_order_goes_on_with_it_and_with_its_time(trials: ConfigTrial
     later = again(trials)
     assert later.begin(A, TrialMoment("boot-1", 9_000)) == ""
     assert later.on_trial(A) is not None
-    assert msgspec.structs.astuple(later.state.trial or OpenTrial(digest=A))[4] == NOW.mono_ns
+    assert later.state.trial is not None
+    assert later.state.trial.since_ns == NOW.mono_ns
 
 
 def test_power_cuts_are_nobody_s_fault_three_times(trials: ConfigTrials) -> None:
@@ -94,6 +94,17 @@ def test_an_announcement_that_came_to_nothing_forgets_no_rejection(trials: Confi
     trials.open(B, WORKED, confirm_s=60)
     assert again(trials).rejected(A) is not None
     assert again(trials).on_trial(A) is None
+
+
+def test_an_announcement_that_came_to_nothing_ends_no_trial(trials: ConfigTrials) -> None:
+    trials.open(A, WORKED, confirm_s=600)
+    trials.begin(A, NOW)
+    trials.open(B, WORKED)
+    found = again(trials).on_trial(A)
+    assert found is not None
+    assert (found.running, found.confirm_s) == (True, 600)
+    trials.begin(B, NOW)
+    assert again(trials).on_trial(A) is None, "now it is another one's"
 
 
 def test_what_a_newer_program_may_do_better_is_tried_again_by_it(
