@@ -30,12 +30,13 @@ from edge.gateway.configapply import (
     ConfigApplier,
     UnusableTextError,
     daemon_of,
+    run_dir_of,
 )
 from edge.gateway.configdiff import ConfigDiff
 from edge.gateway.lastgood import LIMIT
 from edge.gateway.sitefile import SiteFile, SiteFileChangedError
 from edge.gateway.trialstate import CONFIRM_LIMIT_S
-from edge.identity.configoutcome import OUTCOME_FILE, read_config_outcome
+from edge.identity.configoutcome import OUTCOME_FILE, OUTCOME_NAME, read_config_outcome
 from edge.kernelclock import KernelClock
 from edge.terminal import echo, echo_json
 
@@ -162,7 +163,7 @@ def rollback(args: argparse.Namespace) -> int:
     """The last good one again."""
     code = _ask_step(args, "rollback", "rolled back: the last good configuration runs")
     if code == 0 and not is_signed_box(args.config):
-        outcome = read_config_outcome()
+        outcome = read_config_outcome(run_dir_of(args.config) / OUTCOME_NAME)
         try:
             if outcome is not None:
                 SiteFile(args.config).settle(outcome)

@@ -111,13 +111,18 @@ class UnusableTextError(ApplyRefusedError):
 
 def daemon_of(file: Path) -> Ask:
     """The daemon that runs with this site file: where the file says, or where boxes have it."""
-    site = _site(file)
-    folder = Path((Store() if site is None else site.store).run_dir)
+    folder = run_dir_of(file)
 
     def ask(**words: Any) -> dict[str, Any] | None:
         return ask_daemon(folder, "config", ANSWER_S, **words)
 
     return ask
+
+
+def run_dir_of(file: Path) -> Path:
+    """Where the daemon of this site file is; of one that cannot be read, where boxes have it."""
+    site = _site(file)
+    return Path((Store() if site is None else site.store).run_dir)
 
 
 def _site(file: Path) -> Site | None:

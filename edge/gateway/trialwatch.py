@@ -289,7 +289,11 @@ class ConfigControl:
         if good is None:
             raise ConfigChangeError(NO_GOOD_TEXT)
         scope = self._scope(good)
-        self.last_good.trials.reject(self.last_good.digest, reason, text, _wall_s(now), blamed)
+        found = self.last_good.trials.reject(
+            self.last_good.digest, reason, text, _wall_s(now), blamed
+        )
+        if found.final:
+            self._write_outcome(found.digest, found.reason, found.text)
         self._back_ns = now.mono_ns
         if scope.daemon:
             self._restart()

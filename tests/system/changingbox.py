@@ -91,10 +91,12 @@ class TriedBox(GatewayProcess):
 class ChangingBox:
     """All of it, running, with a good configuration."""
 
-    def __init__(self, folder: Path, broker: Mosquitto, **words: Any) -> None:
+    def __init__(
+        self, folder: Path, broker: Mosquitto, kind: type[TriedBox] = TriedBox, **words: Any
+    ) -> None:
         self.folder, self.broker = folder, broker
         self._stack = ExitStack()
-        self.gateway = TriedBox(folder, broker, **words)
+        self.gateway = kind(folder, broker, **words)
 
     def __enter__(self) -> Self:
         self.street = self._stack.enter_context(LoopStreet(self.folder))
@@ -104,7 +106,7 @@ class ChangingBox:
         self._stack.callback(self.gateway.close)
         self.records = Records(self.broker, self.folder)
         self.gateway.start()
-        self.street.drive(every_s=0.7)
+        self.street.drive(every_s=2.2)
         self.gateway.until((self.gateway.state / GOOD_NAME).exists)
         return self
 
