@@ -15,7 +15,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: help pictures demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
+.PHONY: help pictures web-test web-pictures demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test city-test broker clean
 
 help:
@@ -33,10 +33,12 @@ help:
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
 	@echo "make mutants       wrong changes of the code that keeps and proves records; SEED=1, COUNT=300"
 	@echo "make kernel-test   the buses and drivers on a real kernel, in QEMU; makes its guest once"
+	@echo "make web-test      the page in a browser (Debian's chromium), in an environment of its own"
 	@echo "make check         format, lint, types, imports, generated documents, licences"
 	@echo "make bench         ratios against peers, measured here"
 	@echo "make docs          write the documents that are made from code"
 	@echo "make pictures      pictures of terminals for docs/img, of a real run with simulated devices; 3 minutes"
+	@echo "make web-pictures  pictures of the page in a browser for docs/img; 3 minutes"
 	@echo "make site          a site of all pages in build/site, with a search; every link and anchor checked"
 	@echo "make models        simulate streets, train and export the models again; STREETS=, DATA=, NAB="
 	@echo "make models-eval   the tables of the models' cards; STREETS= or FINAL=, DATA=, NAB=, QUICK=1"
@@ -116,6 +118,12 @@ kernel-test: venv
 	@.ci/tools
 	$(SHOW) -m kernel --timeout 1800 -s -rs $(PYTEST) tests/kernel
 
+# the page in a real browser, beside a real daemon on simulated wires
+web-test:
+	@.ci/venv .venv-web browser
+	@.ci/tools browser
+	.venv-web/bin/python -m pytest -p tests.mustrun -q -rs --timeout 600 $(PYTEST) tests/web/browser
+
 check: venv
 	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m ruff check $(CODE)
@@ -142,6 +150,11 @@ docs: venv
 # a daemon, simulated wires, and commands on pseudo-terminals; look at what comes out
 pictures: venv
 	PYTHONPATH=. $(PY) -m docs.pictures
+
+web-pictures:
+	@.ci/venv .venv-web browser
+	@.ci/tools browser
+	PYTHONPATH=. .venv-web/bin/python -m docs.webpictures
 
 # a tool of the desk, with an environment of its own; decision 36 has the reason for its generator
 site:
@@ -217,6 +230,6 @@ broker: venv
 	$(PY) deploy/broker/start.py build/broker
 
 clean:
-	rm -rf .venv .venv-other .venv-train .venv-fuzz .venv-node .venv-site dist build .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-other .venv-train .venv-fuzz .venv-node .venv-site .venv-web dist build .mypy_cache .ruff_cache .pytest_cache \
 	    .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ from docs.conformchecks import conform_page
 from docs.doctorchecks import doctor_page
 from docs.filemap import file_map
 from docs.issuekinds import issues_page
+from docs.pagewords import check_words, issue_words
 from edge.config.reference import render_reference
 
 ROOT: Final = Path(__file__).parents[1]
@@ -27,6 +28,8 @@ DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "docs/doctor.md": doctor_page,
     "docs/conform.md": conform_page,
     "drivers/README.md": catalogue,
+    "edge/web/words/en/issues.json": issue_words,
+    "edge/web/words/en/checks.json": check_words,
     **promise.documents(),
 }
 OURS: Final = ("docs/contract/schemas",)  # nothing in them but what is written here

@@ -43,6 +43,7 @@ for set in \
     "dlms --extra dlms" \
     "city --extra city" \
     "dev $everything --group dev" \
+    "browser $everything --group dev --group browser" \
     "fuzz $everything --group dev --group fuzz" \
     "train --extra ml --group train"; do
     # shellcheck disable=SC2086  # a name and its options
@@ -57,8 +58,6 @@ done
 # a tool of the desk, which never imports the product
 PROJECT=
 lock requirements/site.txt -c "$work/widest.txt" --group site
-# what drives a browser in tests, beside "dev"
-lock requirements/browser.txt -c "$work/widest.txt" --group browser
 echo "requirements/site.txt: $(grep -c == requirements/site.txt) packages"
 
 # the gas index algorithm has no wheel: it is compiled where it is installed (.ci/venv)

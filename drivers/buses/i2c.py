@@ -5,6 +5,7 @@ It blocks in the kernel for as long as a transfer takes, and therefore belongs t
 
 import asyncio
 import errno
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -26,7 +27,9 @@ from drivers.buses.i2c_trouble import (
     walk_findings,
 )
 from edge.core import BusError
+from edge.core.frametap import Direction, FrameTap
 
+I2C_M_RD: Final = 0x0001  # of a message: it is read
 I2C_RETRIES: Final = 0x0701  # of i2c-dev; smbus2 has no names for these two
 I2C_TIMEOUT: Final = 0x0702
 TIMEOUT_10MS: Final = 25  # a stuck bus costs 0.25 s a transfer, twice that where both parts wait
@@ -50,6 +53,7 @@ class SmbusI2c:
         self._bus: SMBus | None = None
         self._heard: set[int] = set()  # who has ever answered
         self._abandoned = False
+        self.tap: FrameTap | None = None  # somebody looks at the bytes
 
     async def transfer(
         self, address: int, write: bytes = b"", read: int = 0, wait_s: float = 0.0
@@ -129,12 +133,28 @@ class SmbusI2c:
         try:
             bus.i2c_rdwr(*messages)
         except OSError as error:
+            if self.tap is not None:
+                self._write_down("error", address, messages, error.strerror or str(error))
             code = error.errno or errno.EIO
             if code not in DEVICE_ERRORS:
                 self.close()
             text = transfer_trouble(self.path, address, error, self._heard)
             raise BusError(text, errno_reason(code)) from error
         self._heard.add(address)
+        if self.tap is not None:
+            self._write_down("out", address, messages, "")
+
+    def _write_down(
+        self, way: Direction, address: int, messages: list[i2c_msg], trouble: str
+    ) -> None:
+        """Each message as it went; where one fails, what was to be written, and why."""
+        note = f"0x{address:02x}{': ' if trouble else ''}{trouble}"
+        for message in messages:
+            read = bool(message.flags & I2C_M_RD)
+            data = b"" if read and trouble else bytes(message)
+            ours: Direction = "in" if read and not trouble else way
+            if self.tap is not None and not self.tap.add(ours, data, time.monotonic_ns(), note):
+                self.tap = None
 
     def _opened(self) -> SMBus:
         if self._bus is not None:

@@ -21,6 +21,7 @@ from drivers.buses.host import kernel_consoles, look_up_node, read_text
 from drivers.buses.pseudoterminal import NotSimulatedError, hold_pty, is_pty
 from drivers.buses.serial_trouble import COUNTERS, UartCounters, console_finding, not_opened
 from edge.core import BusError
+from edge.core.frametap import FrameTap
 
 LIMIT: Final = 4096  # bytes kept while no frame is found; the oldest go first
 TIOCGICOUNT: Final = 0x545D  # what the UART has counted; `termios` has no name for it
@@ -50,6 +51,7 @@ class SerialWire:
         self._counts = False  # this UART counts what it cannot take
         self._mark = UartCounters()
         self._abandoned = False
+        self.tap: FrameTap | None = None  # somebody looks at the bytes
 
     @classmethod
     def at(cls, port: str, settings: str) -> Self:
@@ -156,6 +158,8 @@ class SerialWire:
                 self.close()
                 raise BusError(f"{self.port} takes no bytes; is flow control holding it?")
         self._sent_ns = max(start_ns, self._sent_ns) + len(data) * self.char_ns
+        if self.tap is not None and not self.tap.add("out", data, start_ns):
+            self.tap = None
         return self._sent_ns
 
     def read(self, until_ns: int) -> bytes:
@@ -173,6 +177,8 @@ class SerialWire:
         if not data:  # readable, and nothing in it: the other end hung up
             raise self._gone(OSError(errno.EIO, "end of file"))
         self._heard_ns = time.monotonic_ns()
+        if self.tap is not None and not self.tap.add("in", data, self._heard_ns):
+            self.tap = None
         return data
 
     def drain(self) -> bytes:

@@ -175,7 +175,7 @@ def rollback(args: argparse.Namespace) -> int:
 def status(args: argparse.Namespace) -> int:
     """How it stands. 1: what lies there is not what runs."""
     try:
-        found = _asked(args, op="status")
+        found = _asked(args, "config")
     except ApplyRefusedError as error:
         return _end(args, {"state": "unknown", "text": str(error)}, str(error), 3)
     if args.json:
@@ -210,11 +210,11 @@ def _propose(args: argparse.Namespace, text: str) -> int:
 
 def _ask_step(args: argparse.Namespace, op: str, done: str) -> int:
     try:
-        known = _asked(args, op="status")
+        known = _asked(args, "config")
         trial = known.get("trial")
         if not isinstance(trial, Mapping):
             return _end(args, {"state": known["state"]}, "no configuration is on trial", 1)
-        found = _asked(args, op=op, digest=trial["digest"])
+        found = _asked(args, "config_step", op=op, digest=trial["digest"])
     except ApplyRefusedError as error:
         return _end(args, {"state": "unknown", "text": str(error)}, str(error), 3)
     if args.json:
@@ -224,9 +224,9 @@ def _ask_step(args: argparse.Namespace, op: str, done: str) -> int:
     return 0
 
 
-def _asked(args: argparse.Namespace, **words: Any) -> dict[str, Any]:
+def _asked(args: argparse.Namespace, verb: str, **words: Any) -> dict[str, Any]:
     try:
-        found = daemon_of(args.config)(**words)
+        found = daemon_of(args.config)(verb, **words)
     except UnknownVerbError as error:
         raise ApplyRefusedError(OLDER_TEXT) from error
     except (VerbError, OSError) as error:

@@ -131,6 +131,17 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("is this box well?", "kerbstone status"),
         Example("for a program", "kerbstone status --json | jq .ok"),
     ),
+    "backup": (
+        Example("for a swap, after `systemctl stop kerbstone`",
+                "sudo kerbstone backup --last /media/stick/gw-17.kerbstone"),
+        Example("a copy of a gateway that runs", "sudo kerbstone backup gw-17.kerbstone"),
+        Example("of a dead box, whose card is mounted",
+                "sudo kerbstone backup --root /mnt/card gw-17.kerbstone"),
+    ),
+    "restore": (
+        Example("is the file whole?", "kerbstone restore --check gw-17.kerbstone"),
+        Example("on the new box", "sudo kerbstone restore /media/stick/gw-17.kerbstone"),
+    ),
     "receipts": (
         Example(
             "the city's store", f"kerbstone receipts --broker {BROKER} --store /srv/city/records.db"

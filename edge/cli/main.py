@@ -34,6 +34,8 @@ VERBS: Final = {
     "status": "the state of this gateway, and what you have to do",
     "support": "put all that helps to find a fault into one file, without secrets",
     "web": "the page of this gateway, for a browser on a phone or a laptop",
+    "backup": "put all that another box needs to go on in this one's place into a file",
+    "restore": "go on in the place of the box whose backup this is",
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "sink": "store the records of a whole city, from RabbitMQ into PostgreSQL",
     "archive": "pack old days of a city's database, and remove those that are proved",

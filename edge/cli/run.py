@@ -14,6 +14,7 @@ from edge.cli.site_options import CONFIG_HELP, load_site_or_report
 from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
 from edge.core.boxfiles import SITE_FILE_NAME, find_site_file
+from edge.gateway.boxswap import HandedOverError
 from edge.gateway.calibrationsetup import expiring_certificates
 from edge.gateway.daemon import Daemon
 from edge.gateway.lastgood import LastGood
@@ -66,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
         one = (f"kerbstone run: {error}",)
         echo(*(error.lines if isinstance(error, Problems) else one), err=True)
         return 2
-    except (SiteBusyError, SiteFolderError, OutboxBusyError) as error:
+    except (SiteBusyError, SiteFolderError, OutboxBusyError, HandedOverError) as error:
         if start is not None and not isinstance(error, SiteFolderError):
-            start.stopped()  # it is another process that is in the way
+            start.stopped()  # it is another process, or box, that is in the way
         echo(f"kerbstone run: {error}", err=True)
         return 3
     if start is not None and control is not None:

@@ -6,9 +6,11 @@ then says how to start it, and shows what can be seen without it.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,8 @@ from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
+from edge.diagnose.timelimit import within
+from edge.gateway.boxswap import read_hand_over
 from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.identity.runfiles import read_box_names, read_status_lines
 from edge.outbox import GLANCE_S, OutboxBusyError, inspect_outbox
@@ -61,8 +65,21 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         return _unreachable(args, site, str(error), NO_ANSWER_HINT, *_outbox(site))
     if status is None:
-        return _unreachable(args, site, "the daemon does not run", START_HINT, *_outbox(site))
+        why, do = _stopped(Path(site.store.dir))
+        return _unreachable(args, site, why, do, *_outbox(site))
     return _print_status(args, status)
+
+
+def _stopped(folder: Path) -> tuple[str, Sequence[str]]:
+    """Why no daemon runs, and what to do."""
+    with contextlib.suppress(OSError):
+        mark = within(GLANCE_S, partial(read_hand_over, folder))  # a disk may hang
+        if mark is not None:
+            return "another box has gone on in its place", (
+                f"nothing: backup {mark.backup} was made by {mark.by} at {mark.at}",
+                "if it was restored nowhere: `sudo kerbstone backup --undo`",
+            )
+    return "the daemon does not run", START_HINT
 
 
 def _status_without_site(file: Path) -> dict[str, object] | None:

@@ -18,6 +18,7 @@ from edge.core.boxfiles import find_site_file
 from edge.core.pagecertificate import LOGIN_NAME, PAGE_STATE
 from edge.core.secrethash import hash_secret
 from edge.durable.atomicwrite import replace_file
+from edge.kernelclock import KernelClock
 from edge.terminal import echo, log_to_stderr
 from edge.web.pagesettings import SettingsFile
 from edge.web.webcertificate import CertificateError, ensure_certificate
@@ -80,7 +81,8 @@ def _ready(address: str, fingerprint: str) -> None:
 def _fingerprint(args: argparse.Namespace) -> int:
     try:
         name = SettingsFile(args.config).read().gateway
-        echo(ensure_certificate(args.state, name).fingerprint, fold=False)
+        found = ensure_certificate(args.state, name, KernelClock().now())
+        echo(found.fingerprint, fold=False)
     except CertificateError as error:
         return _fail(str(error), 3)
     return 0

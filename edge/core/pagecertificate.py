@@ -7,6 +7,8 @@ shows with the one on the console knows that nobody stands in between (decision 
 import base64
 import binascii
 import hashlib
+import re
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,21 @@ LOGIN_NAME: Final = "login.secret"  # a line of edge.core.secrethash
 PEM_LIMIT: Final = 64 << 10
 BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 END: Final = b"-----END CERTIFICATE-----"
+OWN: Final = re.compile(rb"# kerbstone made this itself, until (\d{4}-\d\d-\d\d)\n")
+
+
+def own_note(until: date) -> bytes:
+    """What stands before a certificate that the box has made itself, and may make anew."""
+    return f"# kerbstone made this itself, until {until}\n".encode()
+
+
+def own_until(pem: bytes) -> date | None:
+    """Until when a certificate of the box's own making holds; None for one of somebody else."""
+    found = OWN.match(pem)
+    try:
+        return None if found is None else date.fromisoformat(found[1].decode())
+    except ValueError:
+        return None
 
 
 def certificate_fingerprint(pem: bytes) -> str:

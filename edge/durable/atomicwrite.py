@@ -6,10 +6,10 @@ lies under that other name, and the next write removes it, whatever it is.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from edge.durable.folders import fsync_folder
 
@@ -72,6 +72,33 @@ def replacing(path: Path) -> Iterator[Path]:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_for_good(path: Path) -> Iterator[IO[bytes]]:
+    """As `replacing`, of what cannot be made again: a private file to write to, which is durable
+    under its name when all went well. Raises OSError."""
+    new = new_name(path)
+    try:
+        with os.fdopen(open_new(new), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    fsync_folder(path.absolute().parent)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], mode: int = PRIVATE) -> None:
+    """As `write_file`, piece by piece, of what is too large for memory. Raises OSError."""
+    fd = open_new(path, mode)
+    try:
+        for piece in pieces:
+            write_all(fd, piece)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def write_file(

@@ -14,6 +14,17 @@ def fsync_folder(path: Path) -> None:
         os.close(fd)
 
 
+def sync_files(folder: Path) -> None:
+    """All files of this folder, who owns them and their names are on the disk. Raises OSError."""
+    for path in folder.iterdir():
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    fsync_folder(folder)
+
+
 def rename(old: Path, new: Path) -> None:
     """`new` may exist if it is a file. Raises OSError."""
     old.replace(new)

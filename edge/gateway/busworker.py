@@ -28,6 +28,7 @@ from edge.core import (
     WaitingDevice,
     failed_sweep,
 )
+from edge.core.frametap import FrameTap
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
@@ -162,6 +163,13 @@ class BusWorker:
     def dropped(self) -> tuple[int, int]:
         """Sweeps and edges that the main loop was too busy to take."""
         return self._sweeps.dropped, self._edges.dropped
+
+    def watch_frames(self, tap: FrameTap) -> bool:
+        """Write down what goes over the wire; False for a bus without frames, as of lines."""
+        if self.poller is None or not hasattr(self._bus, "tap"):
+            return False
+        self._bus.tap = tap
+        return True
 
     async def read(self, name: str) -> Sweep:
         """One reading now, between two polls; a failed one when the thread is given up."""

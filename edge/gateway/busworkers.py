@@ -7,6 +7,7 @@ from typing import Final
 
 from edge.acquire.poll import Poller, PollState
 from edge.core import AsyncClock, Reason, Sweep
+from edge.core.frametap import FrameTap
 from edge.gateway.busworker import (
     FLOOR_S,
     GRACE_S,
@@ -183,6 +184,11 @@ class BusWorkers:
             if name in poller.devices:
                 return await self.workers[bus].read(name)
         raise KeyError(name)
+
+    def watch_frames(self, bus: str, tap: FrameTap) -> bool:
+        """Let a bus write its frames into `tap`, for as long as somebody asks for them. False: it
+        has no frames. Raises KeyError for a bus that is nobody's."""
+        return self.workers[bus].watch_frames(tap)
 
     def device(self, name: str) -> PollState:
         """What is known of it. Raises KeyError for a name that is not polled."""

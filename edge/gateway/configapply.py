@@ -31,7 +31,7 @@ NO_DAEMON_TEXT: Final = (
 )
 
 Ask = Callable[..., dict[str, Any] | None]
-"""The verb `config` of the daemon: None when none runs. Raises VerbError."""
+"""The verbs of the daemon: None when none runs. Raises VerbError."""
 
 
 class ApplyRefusedError(ConfigError):
@@ -57,7 +57,7 @@ class ConfigApplier:
         """What the daemon says; None when none runs. Raises ApplyRefusedError for an older one,
         and for one that does not answer."""
         try:
-            return self._ask(op="status")
+            return self._ask("config")
         except UnknownVerbError as error:
             raise ApplyRefusedError(OLDER_TEXT) from error
         except (VerbError, OSError) as error:
@@ -93,7 +93,7 @@ class ConfigApplier:
 
     def _tell(self, **words: Any) -> dict[str, Any] | None:
         try:
-            return self._ask(**words)
+            return self._ask("config_step", **words)
         except (VerbError, OSError) as error:
             raise ApplyRefusedError(str(error)) from error
 
@@ -113,8 +113,8 @@ def daemon_of(file: Path) -> Ask:
     """The daemon that runs with this site file: where the file says, or where boxes have it."""
     folder = run_dir_of(file)
 
-    def ask(**words: Any) -> dict[str, Any] | None:
-        return ask_daemon(folder, "config", ANSWER_S, **words)
+    def ask(verb: str, **words: Any) -> dict[str, Any] | None:
+        return ask_daemon(folder, verb, ANSWER_S, **words)
 
     return ask
 

@@ -1,23 +1,25 @@
-"""The control verb `config`: the configuration of a running daemon, asked and changed.
+"""The control verbs `config` and `config_step`: the configuration of a running daemon, asked and
+changed.
 
-`op` says what is wanted; without it, `status`.
+`config` takes nothing, and says how it stands: `file`; `signed` (only the operator can change it);
+`digest` of the file as it lies there, `running` of what runs, `changed` when they are not the same
+file; `state` (`none`: edited by hand, `trial`, `confirmed`, `rolled_back`), `reason` and `text` of
+the latter; `waiting`, a change that is under way; `trial`: null, or `digest`, `vouched`,
+`confirm_s`, `confirm_left_s` (null: no need), `health_left_s` (of good health that are still to
+come; null: not known yet) and `held` (why it stays open, or "").
+
+`config_step` has an `op`:
 
 | op | takes | gives |
 |---|---|---|
-| `status` | | the answer of `edge.gateway.trialwatch.ConfigControl.status` (below) |
 | `text` | | `text`: the site file, secrets masked (`edge.config.maskedtext`), `digest` |
 | `diff` | `text` | `edge.gateway.configdiff.ConfigDiff.to_map`: the text against what runs |
-| `announce` | `digest`, `confirm_s` | that a file with this SHA-256 is about to be put in place |
+| `announce` | `digest`, `confirm_s` | a file with this SHA-256 is about to be put in place |
 | `take` | `digest` | the file is in place: use it; `restarts`, `restarts_text` |
 | `confirm` | `digest` | a person vouches for the configuration that is on trial |
 | `rollback` | `digest` | the last good one again; `restarts`, `restarts_text` |
 
-`status`: `file`; `signed` (only the operator can change it); `digest` of the file as it lies there,
-`running` of what runs, `changed` when they are not the same file; `state` (`none`: edited by hand,
-`trial`, `confirmed`, `rolled_back`), `reason` and `text` of the latter; `waiting`, a change that is
-under way; `trial`: null, or `digest`, `vouched`, `confirm_s`, `confirm_left_s` (null: no need),
-`health_left_s` (of good health that are still to come; null: not known yet) and `held` (why it
-stays open, or ""). Nobody can give the daemon a file by it: the file is what root has put there.
+Nobody can give the daemon a file by it: the file is what root has put there.
 """
 
 import asyncio
@@ -50,12 +52,13 @@ class ConfigVerb:
         self._comparing = asyncio.Lock()
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """How it stands."""
+        return self._control.status()
+
+    async def step(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """See above. Raises VerbError."""
-        op = request.get("op", "status")
         try:
-            match op:
-                case "status":
-                    return self._control.status()
+            match request.get("op"):
                 case "text":
                     return self._text()
                 case "diff":
@@ -72,7 +75,7 @@ class ConfigVerb:
                     return _restarts(await self._control.roll_back(_digest(request)))
         except (ConfigChangeError, ConfigError) as error:
             raise VerbError(str(error)) from error
-        raise VerbError("op is one of status, text, diff, announce, take, confirm, rollback")
+        raise VerbError("op is one of text, diff, announce, take, confirm, rollback")
 
     def _text(self) -> dict[str, Any]:
         data = self._control.last_good.present()

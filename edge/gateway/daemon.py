@@ -5,6 +5,8 @@ At a stop: the wires, the open window, the link, the outbox.
 """
 
 import asyncio
+import contextlib
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +16,15 @@ from edge.acquire.stage import Stage
 from edge.config import Site, outdated_keys
 from edge.control.protocol import ControlServer
 from edge.core import TimeQuality
+from edge.gateway.backupverb import backup_verb
+from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
+from edge.gateway.boxswap import (
+    finish_restore,
+    forget_carried_log,
+    lend_carried_log,
+    refuse_handed_over,
+)
 from edge.gateway.boxversions import BoxVersions, read_versions
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.calibrationsetup import expired_findings
@@ -59,6 +69,7 @@ from edge.process.merge import merge_bodies
 from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.sender import SenderHooks
 
+LOG: Final = logging.getLogger("kerbstone")
 DRAIN_S: Final = 3.0  # at a stop, for the last records; what is left waits on the card
 DRAIN_AGAIN_S: Final = 0.3  # the same where wires wait to be watched again
 SENDER_SILENCE_S: Final = 120.0
@@ -117,8 +128,8 @@ class Daemon:
         self._urgent.wake.set()
 
     async def run(self) -> None:
-        """Until `stop`. Raises ConfigError, SiteBusyError, SiteFolderError, OutboxBusyError, and
-        whatever fault of ours ended a part."""
+        """Until `stop`. Raises ConfigError, SiteBusyError, SiteFolderError, OutboxBusyError,
+        HandedOverError, and whatever fault of ours ended a part."""
         locks = lock_site(self._site, self.wiring.buses)
         try:
             await self._run_locked(locks)
@@ -145,18 +156,25 @@ class Daemon:
             watch.status_given()
             return gateway_status(sources)
 
+        folder, board = Path(store.dir), read_board()
+        take_over(folder, run_dir)
+        box_change = BoxChange(folder, board.serial)
         outbox = await AsyncOutbox.start(
-            Path(store.dir),
+            folder,
             limit_bytes=store.limit_mb << 20,
             boot_id=self._boot_id,
             run_dir=run_dir,
             merge=merge_bodies,
             ballast_bytes=store.ballast_mb << 20,
             owner=site.place.owner,
+            copied=box_change.note is not None,
             rider=manifest_schedule.manifests.riding,
             on_rows=flushed,
         )
         try:
+            if outbox.opened.in_memory is None:
+                with contextlib.suppress(OSError):  # else the next start knows that it has it
+                    forget_carried_log(folder)
             await know_the_past(clock, outbox)
             sender = make_sender(
                 site,
@@ -184,14 +202,14 @@ class Daemon:
             silence_s = COMMITTER_SILENCE_PERIODS * site.period_ns / 1e9 + 60
             progress.expect("committer", silence_s, clock.now().mono_ns)
             buses = BusWorkers(self.wiring, clock, ingest, progress)
-            board, certificate = read_board(), CertificateFile(find_tls_files(site).cert)
+            certificate = CertificateFile(find_tls_files(site).cert)
             versions = BoxVersions(
                 read_versions(board), certificate, self.pipeline.judge.models, sender.publish_meta
             )
             box_monitor = BoxMonitor(
                 BoxFacts(site.place.id, site.place.gateway, reboot_reason(outbox), board),
                 health_sources(outbox, sender, buses, self._stage, clock, self._log),
-                Path(store.dir),
+                folder,
                 clock.now(),
                 site.streams.health_s,
                 store.card_tb,
@@ -263,6 +281,7 @@ class Daemon:
                 watch=watch,
                 progress=progress,
                 offer=sender.offer,
+                box_change=box_change,
             )
             loop = MainLoop(
                 wiring=self.wiring,
@@ -309,9 +328,10 @@ class Daemon:
                 buses,
                 data_saver,
                 self._urgent,
-                None if configuration is None else ConfigVerb(configuration, self).answer,
+                None if configuration is None else ConfigVerb(configuration, self),
             )
-            control = ControlServer(run_dir, verbs)
+            backup = backup_verb(outbox, site, board.serial)
+            control = ControlServer(run_dir, {**verbs, "backup": backup})
             metrics = ScrapeServer(
                 run_dir, lambda: box_monitor.metrics(clock.now().mono_ns, watch.issues)
             )
@@ -347,6 +367,17 @@ class Daemon:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await loop.committer.sealed()
+
+
+def take_over(folder: Path, run_dir: Path) -> None:
+    """What was restored here and is not in its place yet; and whether a gateway may work here.
+    Raises HandedOverError."""
+    try:
+        finish_restore(folder, run_dir)
+        lend_carried_log(folder, run_dir)
+    except OSError as error:  # a card that does not work: the outbox says so
+        LOG.error("what was restored in %s is not in its place yet: %s", folder, error)
+    refuse_handed_over(folder)
 
 
 async def know_the_past(clock: SystemClock, outbox: AsyncOutbox) -> None:

@@ -14,7 +14,9 @@ from edge.core import (
     Stream,
     Sweep,
 )
+from edge.gateway.dayhistory import DayHistory
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
+from edge.gateway.flaglog import FlagLog
 from edge.gateway.linewatch import LineWatch
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
@@ -57,6 +59,8 @@ class Ingest:
         self.lines = LineWatch(
             pipeline.engine.setup, wiring.lined, clock.now().mono_ns
         )  # for people who look on
+        self.day = DayHistory(clock.now().mono_ns)  # for them, too
+        self.flags = FlagLog(pipeline.judge.raised_flags, lambda: clock.now().mono_ns)
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
         self._faults: dict[str, Fault] = {}  # of what was reported in this process
         self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself

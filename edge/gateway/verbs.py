@@ -6,7 +6,10 @@ from typing import Any, Final, cast
 from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Condition, Draft, Point, Stamp, Stream
 from edge.gateway.busworkers import BusWorkers
+from edge.gateway.configverb import ConfigVerb
 from edge.gateway.datasaver import DataSaver, short_text
+from edge.gateway.dayhistory import HistoryVerb
+from edge.gateway.framewatch import FrameWatch
 from edge.gateway.gatewaystatus import (
     COUNTING_S,
     StatusSources,
@@ -27,7 +30,7 @@ def control_verbs(
     buses: BusWorkers,
     data_saver: DataSaver,
     urgent: UrgentEvents,
-    config: ControlVerb | None = None,
+    config: ConfigVerb | None = None,
 ) -> Mapping[str, ControlVerb]:
     """Verb -> what answers it. `points` are those of every polled device, as they are then.
     `config` None: this process keeps no last good configuration."""
@@ -70,10 +73,18 @@ def control_verbs(
         return {}
 
     live = LiveStatus(sources, points).answer
+    pulses = tuple(each.name for each in sources.pipeline.engine.setup.pulses)
+    history = HistoryVerb(
+        sources.ingest.day,
+        lambda: (*points, *sources.ingest.lines.lanes, *pulses),
+        lambda: sources.clock.now().mono_ns,
+    ).answer
     return {
         "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
-        **({} if config is None else {"config": config}),
+        "history": history, "flags": sources.ingest.flags.answer,
+        "frames": FrameWatch(buses).answer,
+        **({} if config is None else {"config": config.answer, "config_step": config.step}),
     }  # fmt: skip
 
 

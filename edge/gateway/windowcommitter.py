@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
 from edge.core import Clock, Draft, Reason, Stamp, StoredState
 from edge.gateway.baselines import Baselines
+from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.ingest import Ingest
@@ -80,7 +81,8 @@ WindowChange = Callable[[int], list[Draft]]
 class WindowCommitter:
     """The open window, and every commit. Belongs to the main loop.
 
-    `box_monitor` None: nobody watches the box itself; `watch` None: nobody keeps a list of issues.
+    `box_monitor` None: nobody watches the box itself; `watch` None: nobody keeps a list of issues;
+    `box_change` None: nobody asks whether it is another box.
     `offer` takes the rows of each commit, and when that was.
     """
 
@@ -101,10 +103,12 @@ class WindowCommitter:
         watch: IssueWatch | None,
         progress: Progress,
         offer: Callable[[list[StoredRecord], int], None],
+        box_change: BoxChange | None = None,
     ) -> None:
         self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
         self._urgent, self._buses, self._watch = urgent, buses, watch
         self._progress, self._offer = progress, offer
+        self._box_change = box_change  # until the first commit
         self._wiring = wiring
         self._change: tuple[WindowChange, asyncio.Future[None]] | None = None
         self._changed: asyncio.Future[None] | None = None  # to be said when it is committed
@@ -223,6 +227,7 @@ class WindowCommitter:
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
         drafts = self._pipeline.engine.close(end_ns, partial=partial, wall_s=wall_s)
         self._ingest.lines.see_records(drafts)
+        self._ingest.day.see_records(drafts)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
@@ -264,10 +269,13 @@ class WindowCommitter:
     async def recover(self) -> None:
         """Read back what the former process had seen; commit what it could not."""
         now, folder = self._clock.now(), Path(self._site.store.run_dir)
-        before = await self._restore()
+        before, box = await self._restore(), self._box_change
+        told = [] if box is None else await box.begin(self._writer, now.mono_ns)
         past = self._past(before)
         if past != "known":
             self._pipeline.engine.doubt_past(older=past == "older")
+        elif box is not None and box.counts_anew:
+            self._pipeline.engine.doubt_past(older=True)
         self._pipeline.engine.expired(expired_points(self._site, now))
         self._pipeline.engine.conditions(self._ingest.conditions_now)
         owner = self._stage.owner
@@ -294,6 +302,7 @@ class WindowCommitter:
             self._epoch, sealed, self._writer.leftovers, used, now
         )
         self._writer.leftovers.clear()
+        found.drafts += told
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)
@@ -423,14 +432,19 @@ class WindowCommitter:
             )  # fmt: skip
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
+            ingest.flags.see_events(rows)
             if self._watch is not None:
                 self._watch.see_events(rows, now)
                 states = {**states, **self._watch.to_keep(now, last=last)}
+            box, self._box_change = self._box_change, None
+            states = {**states, **(box.to_keep() if box is not None else {})}
             packed = {
                 owner: pack_state(STATE_VERSION, state)
                 for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
             }
             stored = await self._writer.commit(rows, packed, clock=now)
+            if box is not None:
+                box.committed(on_disk=self._writer.opened.in_memory is None)
             now_ns = self._clock.now().mono_ns
             self._progress.done("committer", now_ns)
             self._offer(stored, now_ns)

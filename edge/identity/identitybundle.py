@@ -29,13 +29,14 @@ class EnrolmentTarget(msgspec.Struct, frozen=True, kw_only=True):
     operator: str
     proxy: str | None = None
     broker: str | None = None  # None: written by a version that did not keep it
+    role: str | None = None  # likewise
 
     @classmethod
     def of(cls, claim: Claim) -> "EnrolmentTarget":
         proxy = None if claim.network is None else claim.network.proxy
         return cls(
             gateway=claim.gateway, site=claim.site, enrol=claim.enrol, label=claim.label,
-            operator=claim.operator, proxy=proxy, broker=claim.broker,
+            operator=claim.operator, proxy=proxy, broker=claim.broker, role=claim.role,
         )  # fmt: skip
 
 

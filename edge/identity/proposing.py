@@ -79,7 +79,9 @@ class ProposalCourier:
         target, configured = bundle.target, self.store.get(SITE) is not None
         refused = siteconfig.refused_config(self.store)
         why = "" if refused is None else f"number {refused.serial}: {refused.error}"
-        names = BoxNames(target.site, target.gateway, target.broker, configured, why)
+        names = BoxNames(
+            target.site, target.gateway, target.broker, configured, role=target.role, refused=why
+        )
         write_run_file(self.folder, BOX_NAME, msgspec.json.encode(names))
 
     def take(self) -> None:

@@ -35,6 +35,7 @@ class BoxNames(msgspec.Struct, frozen=True):
     gateway: str
     broker: str | None = None
     configured: bool = False  # it has a site file
+    role: str | None = None  # None: enrolled by a version that did not keep it
     refused: str = ""  # which signed configuration its version cannot use, and why
 
 

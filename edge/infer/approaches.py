@@ -230,6 +230,11 @@ class ApproachJudge:
         }  # fmt: skip
         return self.restore_flags(state, str(saved["model"])) or not data
 
+    @property
+    def raised(self) -> list[str]:
+        """The approaches whose flag is up."""
+        return [name for name in self.names if self._flags[name].raised]
+
     def snapshot_flags(self) -> dict[str, ApproachState]:
         """Each approach as of the last window."""
         rows = {} if self._behind else self._rows()

@@ -188,6 +188,11 @@ class SignalApproach:
         for place in self._places:
             place.miss(gap_s)
 
+    @property
+    def raised(self) -> list[tuple[str, str]]:
+        """The pairs of approaches whose flag is up."""
+        return [pair for pair, one in self.suspicions.items() if one.flag.raised]
+
     def snapshot(self) -> dict[str, object]:
         return {
             "approach": self.name,

@@ -178,6 +178,12 @@ class Incidents:
         for approach in self._approaches.values():
             approach.missing(gap_s)
 
+    @property
+    def raised(self) -> list[tuple[str, str]]:
+        """The pairs of approaches whose flag is up."""
+        pairs = [pair for pair, one in self._pairs.items() if one.flag.raised]
+        return pairs + [pair for each in self._approaches.values() for pair in each.raised]
+
     def snapshot(self) -> list[dict[str, object]]:
         """What is remembered, JSON-like, to be kept with each window.
 

@@ -261,6 +261,11 @@ class Judge:
         people read of them."""
         return {} if self._loops is None else self._loops.reported()
 
+    def raised_flags(self) -> list[tuple[str, str, str]]:
+        """Flags that are up: "congestion" and the approach, "incident" and its two approaches,
+        "anomaly", the source and its point."""
+        return self._raised.names()
+
     def _length_s(self, end_ns: int, drafts: Sequence[Draft]) -> float:
         starts = [d.from_ns for d in drafts if d.stream is not Stream.EVENT and d.to_ns == end_ns]
         return (end_ns - min(starts)) / 1e9 if starts else self._setup.period_ns / 1e9

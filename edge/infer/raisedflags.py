@@ -66,6 +66,16 @@ class RaisedFlags:
             loops = {"loops": self._loops.snapshot_flags()}
         return {**kept.snapshot(), **loops, "incidents": self._incidents.snapshot()}
 
+    def names(self) -> list[tuple[str, str, str]]:
+        """What is up: the kind of event, its source, and which point or other approach."""
+        congested = self._approaches.raised if self._approaches else ()
+        odd = self._series.raised if self._series else ()
+        return [
+            *(("congestion", name, "") for name in congested),
+            *(("incident", *pair) for pair in self._incidents.raised),
+            *(("anomaly", *key) for key in odd),
+        ]
+
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Know again what is up, as of `snapshot`. Raises nothing; False when nothing was of use.
 

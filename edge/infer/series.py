@@ -221,6 +221,11 @@ class SeriesJudge:
         self._rows.restore(keys, data, begun)
         return True
 
+    @property
+    def raised(self) -> list[SeriesKey]:
+        """The series whose flag is up."""
+        return [key for key, place in self._places.items() if self._flags[place].raised]
+
     def snapshot_flags(self) -> dict[SeriesKey, SeriesState]:
         """The series whose flag is up, as of the last window."""
         out = {}

@@ -20,6 +20,7 @@ from edge.outbox.rowsearch import RowSearch
 T = TypeVar("T")
 
 KEEP_TRIES: Final = 3
+HOLD_S: Final = 1800.0  # so long a copy of the database may take
 CALLS_LIMIT: Final = 64  # calls in the thread or before it; who comes later waits in the loop
 CommitRider = Callable[[Sequence[Draft]], tuple[OwnerStates, Callable[[], None]]]
 """Of the drafts of a commit: more states that go with it, and what to call once it is durable.
@@ -68,6 +69,7 @@ class AsyncOutbox:
         self._waiting: list[_CommitRequest] = []
         self._confirmed: set[int] = set()  # and not yet committed
         self._flush: asyncio.Task[None] | None = None
+        self._holding: asyncio.TimerHandle | None = None  # ends the hold of who does not come back
 
     @classmethod
     async def start(
@@ -80,6 +82,7 @@ class AsyncOutbox:
         merge: MergeBodies | None = None,
         ballast_bytes: int = BALLAST_BYTES,
         owner: str | None = None,
+        copied: bool = False,
         rider: CommitRider = no_rider,
         on_rows: RowTaker = lambda rows: None,
     ) -> "AsyncOutbox":
@@ -95,6 +98,7 @@ class AsyncOutbox:
             merge=merge,
             ballast_bytes=ballast_bytes,
             owner=owner,
+            copied=copied,
         )
         try:
             outbox = await loop.run_in_executor(pool, opening)
@@ -235,6 +239,27 @@ class AsyncOutbox:
         sender holds no row, not even one that was just committed."""
         return await self._call(Outbox.downsample)
 
+    async def hold(self) -> int | None:
+        """The file of the database stays as it is, to be copied, until `let_go`, for HOLD_S at
+        most: its bytes. None: the disk does not work. Commits go on meanwhile."""
+        self._end_hold()
+        found = await self._call(Outbox.hold)
+        if found is not None:
+            self._holding = self._loop.call_later(
+                HOLD_S, lambda: self._pool.submit(self._outbox.let_go)
+            )
+        return found
+
+    async def let_go(self) -> bool:
+        """The copy is made. Whether the file has stayed as it was."""
+        self._end_hold()
+        return await self._call(Outbox.let_go)
+
+    def _end_hold(self) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
+            self._holding = None
+
     async def dead_letter(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses."""
         await self._call(partial(Outbox.dead_letter, row=row, why=why))
@@ -274,6 +299,7 @@ class AsyncOutbox:
 
     async def close(self) -> None:
         """Commit what is confirmed, say goodbye, end the thread."""
+        self._end_hold()
         if self._confirmed:
             await self.commit(())
         self._outbox.journal.close()  # by the thread that writes it

@@ -20,6 +20,7 @@ DATABASE_NAME: Final = "outbox.db"
 # or a value is as long as no memory is
 DAMAGE: Final = (UnicodeError, MemoryError)
 LOOK_BYTES: Final = 8 << 20
+HELD_WAL_BYTES: Final = 16 << 20  # of the log, while somebody copies the file
 UNREADABLE: Final = (sqlite3.Error, *DAMAGE)
 APPLICATION_ID: Final = 0x4B524253  # "KRBS": not a database of somebody else
 USER_VERSION: Final = 1
@@ -156,6 +157,7 @@ class Database:
         self._wal_bytes = wal_bytes
         self._max_bytes = max_bytes
         self.frames: int | None = None  # of the log that lay there, as far as SQLite has read it
+        self._held = False  # the file does not change: somebody copies it
         access = reading_access(self._wal) if reading else Access.CREATE
         # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query
         self._db = open_sqlite(
@@ -177,7 +179,8 @@ class Database:
         # a database keeps the size of page that it was made with
         self._page = int(one("PRAGMA page_size"))
         self._max_pages = max(64, self._max_bytes // self._page)
-        one(f"PRAGMA wal_autocheckpoint = {max(16, self._wal_bytes // self._page // 2)}")
+        self._checkpoint_pages = max(16, self._wal_bytes // self._page // 2)
+        one(f"PRAGMA wal_autocheckpoint = {self._checkpoint_pages}")
         one(f"PRAGMA journal_size_limit = {self._wal_bytes}")
         one("PRAGMA cache_size = -1024")
         one("PRAGMA temp_store = MEMORY")
@@ -259,8 +262,29 @@ class Database:
 
     def trim(self) -> None:
         """After a transaction: keep the log within its bound. What is committed stays so."""
-        if self.wal_size() > self._wal_bytes:
+        if self._held and self.wal_size() > HELD_WAL_BYTES:
+            self.let_go()  # who copies is too slow, and hears of it
+        if not self._held and self.wal_size() > self._wal_bytes:
             self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def hold(self) -> int | None:
+        """All that is committed goes into the file, which then stays as it is, to be copied: what
+        is committed from now on lies in the log alone. The bytes of the file; None: there is no
+        room for what the log has."""
+        self.rows("PRAGMA wal_autocheckpoint = 0")
+        self._held = True
+        busy, left, moved = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        if busy or left != moved:
+            self.let_go()
+            return None
+        return self._path.stat().st_size
+
+    def let_go(self) -> bool:
+        """The file may change again. Whether it had not since `hold`."""
+        held, self._held = self._held, False
+        if held:
+            self.one(f"PRAGMA wal_autocheckpoint = {self._checkpoint_pages}")
+        return held
 
     def mend(self) -> None:
         """Make the index anew: no check finds an entry of it that points to a wrong row."""

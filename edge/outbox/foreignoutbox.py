@@ -22,7 +22,7 @@ COMPANION_SUFFIXES: Final = (
     "-shm",
     "",
 )  # the database last: its name says that it is whole
-FOREIGN_PATTERNS: Final = ("outbox.foreign.*.db", "outbox.v*.db")
+FOREIGN_PATTERNS: Final = ("outbox.foreign.*.db", "outbox.v*.db", "outbox.before.*.db")
 UNSAFE_CHARACTERS: Final = re.compile(r"[^a-z0-9_-]")  # in what a file of somebody says of itself
 
 

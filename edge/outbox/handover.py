@@ -57,6 +57,11 @@ class Handover:
         self.ranges.linked(live_from)
         self._write()
 
+    def copied(self, last_row: int) -> None:
+        """Rows up to `last_row` may be sent from a copy: see `MergeableRanges.copied`."""
+        self.ranges.copied(last_row)
+        self._write()
+
     def note_handed_over(self, row: int) -> bool:
         """The backlog is about to be handed over up to `row`. Whether it may: not if the disk that
         it lies on fails while this is written down, for what cannot be said must not go."""

@@ -108,6 +108,12 @@ class MergeableRanges:
         self.spans = ranges_after(self.spans, row + STRIDE)
         return True
 
+    def copied(self, last_row: int) -> None:
+        """Rows up to `last_row` lie in a copy, from which they may be sent as they are now."""
+        self.spans = ranges_after(self.spans, last_row)
+        if self._before is not None:
+            self._before = ranges_after(self._before, last_row)
+
     def unlinked(self, last_row: int) -> None:
         """What lies behind `last_row`, the last that was ever handed over, is unsent again."""
         if self._before is not None:

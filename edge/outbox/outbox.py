@@ -16,6 +16,7 @@ from edge.outbox import clockmap
 from edge.outbox.catchup import DiskReturn
 from edge.outbox.commitlog import LoggedCommit
 from edge.outbox.deliveryjournal import DeliveryJournal, recover_journal
+from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import MergeBodies
 from edge.outbox.drops import PendingDrops, storage_event_draft
 from edge.outbox.epochs import (
@@ -78,6 +79,7 @@ class Outbox:
         self._water = HighWaterFiles(place.folder, run_dir, owner)
         self._heard = False  # somebody confirms: a declaration would be heard of
         self._doubted = False  # the word `past` on disk says that its states are in doubt
+        self._copied = False  # rows of former starts may be sent from elsewhere, as they are
 
     @classmethod
     def open(
@@ -90,15 +92,18 @@ class Outbox:
         merge: MergeBodies | None = None,
         ballast_bytes: int = BALLAST_BYTES,
         owner: str | None = None,
+        copied: bool = False,
     ) -> "Outbox":
         """Open or create. Raises OutboxBusyError, and nothing else; `opened` says what was found.
 
         `owner` is the gateway whose records these are, with its site: what belongs to another one
         is put aside. None asks nobody. Without `merge` nothing is downsampled. The ballast lies
-        outside of `limit_bytes`.
+        outside of `limit_bytes`. `copied`: the rows lie elsewhere, too, and may be sent from there.
         """
         place = OutboxFolder(folder, limit_bytes, boot_id, owner)
-        return cls(FailoverStorage(place, run_dir, ballast_bytes), boot_id, merge)
+        made = cls(FailoverStorage(place, run_dir, ballast_bytes), boot_id, merge)
+        made._copied = copied
+        return made
 
     # -- a start of the daemon --------------------------------------------------------------------
 
@@ -114,7 +119,7 @@ class Outbox:
             self._storage.owners.adopt(plan.left.memory.states, plan.left.trusted_owners)
             self.leftovers += plan.left.records(self._sent_before.confirmed)
         # else nobody knows what was handed over
-        known = not self._doubted
+        known = not self._doubted and not self._copied
         word = self._handover.stored() if known else ""
         # a disk that can be read and not written has its journal, too
         token = storage.read(lambda disk: disk.token, None)
@@ -342,6 +347,18 @@ class Outbox:
         """Merge some rows though there is room; whether there may be more. While the sender holds
         no row at all, not even one that was just committed."""
         return self._handover.downsample()
+
+    def hold(self) -> int | None:
+        """The file of the database stays as it is from now on, to be copied: its bytes. None: the
+        disk does not work. None of its rows merges any more: who has the copy may send them."""
+        if self._storage.disk is None:
+            return None
+        self._handover.copied(self._numbers.row)
+        return self._storage.ask(DiskOutbox.hold, None)
+
+    def let_go(self) -> bool:
+        """The copy is made. Whether the file has stayed as it was."""
+        return self._storage.ask(DiskOutbox.let_go, False)
 
     def dead_letter(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses; its numbers are declared lost."""

@@ -114,7 +114,8 @@ class CompletenessCheck:
         for circle in order.cycles:
             text = f"{gw}: the starts {_epoch_names(circle)} name each other as the previous epoch,"
             yield AuditFinding("fork", f"{text} in a circle", self._near(circle[-1]))
-        closed = {self.running, self._taken, *(of for of, stream in self._lost if stream == ALL)}
+        closed: set[int | None] = {*self.received.declared.set_aside}
+        closed |= {self.running, self._taken, *(of for of, stream in self._lost if stream == ALL)}
         for epoch in order.ends:
             if epoch not in closed:
                 text = f"{gw}: epoch {epoch} was never closed: no later start knows how it ended."

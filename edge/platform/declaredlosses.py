@@ -67,6 +67,7 @@ class DeclaredLosses:
         self.claims = EpochClaims()
         self.lost: list[DeclaredLoss] = []
         self.meters: list[MeterChange] = []
+        self.set_aside: set[int] = set()  # epochs of a box before a backup was restored on it
         self._drops: dict[tuple[int, str], list[DeclaredDrop]] = {}
 
     def event(self, key: Key, data: Mapping[str, Any]) -> None:
@@ -85,6 +86,9 @@ class DeclaredLosses:
                 self.note_former(key[1], data.get("former"))
             case {"event": "drop", "epoch_of": int(epoch), "stream_of": str(stream)}:
                 self._drop(key, epoch, stream, data)
+            case {"event": "box_swap", "set_aside": {"epoch": int(epoch), "last": dict(last)}}:
+                self.set_aside.add(epoch)
+                self.claims.ended(epoch, last)
             case {"event": "meter" | "swap", "source": str(source)} if (
                 len(self.meters) < METERS_LIMIT
             ):

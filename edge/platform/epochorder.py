@@ -20,6 +20,10 @@ class EpochClaims:
 
     def former(self, by: int, of: int, last: Mapping[str, Any]) -> None:
         self.formers.setdefault(by, set()).add(of)
+        self.ended(of, last)
+
+    def ended(self, of: int, last: Mapping[str, Any]) -> None:
+        """How far an epoch came, as one that may not follow it says."""
         lasts = self.lasts.setdefault(of, {})
         for stream, number in last.items():
             if isinstance(number, int):

@@ -25,11 +25,11 @@ from edge.platform.registercontinuity import (
 from edge.platform.timeline import Timeline
 from edge.wire.clockmoments import Moment, parse_moments
 
-DECLARING: Final = frozenset({"gap", "drop", "meter", "swap"})
+DECLARING: Final = frozenset({"gap", "drop", "meter", "swap", "box_swap"})
 """Events that `declaredlosses` understands."""
 DECLARED: Final = (
     "event", "gap", "sources", "boot_before", "boot", "former", "epoch_of", "stream_of", "range",
-    "count", "source", "point", "mono",
+    "count", "source", "point", "mono", "set_aside",
 )  # fmt: skip
 """What it reads of them."""
 

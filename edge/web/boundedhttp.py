@@ -18,8 +18,10 @@ ALL_READ: Final = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
 
 class BoundedHttp(H11Protocol):
-    """One connection. `is_idle`: nothing of it is under way, so it may give way to another."""
+    """One connection. `is_idle`: nothing of it is under way, so it may give way to another.
+    `is_over`: it has gone."""
 
+    is_over = False
     _request_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
 
@@ -44,6 +46,7 @@ class BoundedHttp(H11Protocol):
             self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_over = True
         self._stop_request_timer()
         self._stop_unread_timer()
         super().connection_lost(exc)

@@ -104,24 +104,20 @@ class Listener:
 
     async def _shake_hands(self, connection: socket.socket) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocol, connection, ssl=self._context,
+            _, made = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: BoundedHttp(self._config, self._state, {}), connection,
+                ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=GOODBYE_S,
             )  # fmt: skip
+            self._spoken[made] = None
         except OSError:  # ssl.SSLError and ConnectionError are: it speaks no TLS, or has gone
             connection.close()
         finally:
             self._handshakes.pop(connection, None)
 
-    def _protocol(self) -> BoundedHttp:
-        made = BoundedHttp(self._config, self._state, {})
-        self._spoken[made] = None
-        return made
-
     def _forget_closed(self) -> None:
-        for each in [p for p in self._spoken if p.transport is None or p.transport.is_closing()]:
-            if each.transport is not None:
-                del self._spoken[each]
+        for each in [p for p in self._spoken if p.is_over]:
+            del self._spoken[each]
 
     def _put_out(self) -> bool:
         """Whether there is a place now. Whose request is under way stays."""
@@ -130,7 +126,7 @@ class Listener:
             task.cancel()
             return True
         for each in self._spoken:
-            if each.is_idle and each.transport is not None:
+            if each.is_idle:
                 del self._spoken[each]
                 each.abort()
                 return True

@@ -1,8 +1,9 @@
-"""`python -m edge.web.makecertificate FOLDER NAME`: a key and a certificate that nobody has signed.
+"""`python -m edge.web.makecertificate FOLDER NAME DAY`: a key, and a certificate of no authority.
 
-Elliptic curve P-256, which every phone knows. The dates do not follow the clock, which may be wrong
-at the first start: from the release of this version, for twenty years. The certificate names no
-authority: it can vouch for this page and for nothing else.
+Elliptic curve P-256, which every phone knows. It holds from DAY (YYYY-MM-DD) for DAYS: iOS and
+macOS refuse a server's certificate that holds for more than 825 days, and let nobody pass
+(support.apple.com/103769). The certificate names no authority: it can vouch for this page and for
+nothing else.
 """
 
 import datetime
@@ -17,23 +18,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME
-from edge.core.release import RELEASED
+from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME, own_note
 from edge.durable.atomicwrite import PRIVATE, replace_file
 from edge.terminal import echo
 
-YEARS: Final = 20
+DAYS: Final = 820
 NAMES: Final = ("kerbstone.local", "localhost")
 ADDRESSES: Final = ("127.0.0.1", "::1")
 NAME_BYTES: Final = 64
 READABLE: Final = 0o644
-NOTE: Final = b"# kerbstone made this itself\n"
 
 
-def make_certificate(name: str) -> tuple[bytes, bytes]:
+def make_certificate(name: str, day: datetime.date) -> tuple[bytes, bytes]:
     """The certificate and its key, as PEM. `name` is the gateway's, cut to what X.520 takes."""
     key = ec.generate_private_key(ec.SECP256R1())
-    start = datetime.datetime.combine(RELEASED, datetime.time(), datetime.UTC)
+    start = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+    end = start + datetime.timedelta(days=DAYS)
     shown = name.encode()[:NAME_BYTES].decode(errors="ignore") or "kerbstone"
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, shown)])
     public = key.public_key()
@@ -49,7 +49,7 @@ def make_certificate(name: str) -> tuple[bytes, bytes]:
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start.replace(year=start.year + YEARS, day=min(start.day, 28)))
+        .not_valid_after(end)
         .add_extension(
             x509.SubjectAlternativeName(
                 [
@@ -65,14 +65,15 @@ def make_certificate(name: str) -> tuple[bytes, bytes]:
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return NOTE + made.public_bytes(Encoding.PEM), private
+    return own_note(end.date()) + made.public_bytes(Encoding.PEM), private
 
 
 def main() -> int:
-    """The key is there before the certificate: a kill in between makes both anew."""
-    folder, name = Path(sys.argv[1]), sys.argv[2]
-    certificate, key = make_certificate(name)
+    """No certificate is there until its key is: a kill in between makes both anew."""
+    folder, name, day = Path(sys.argv[1]), sys.argv[2], datetime.date.fromisoformat(sys.argv[3])
+    certificate, key = make_certificate(name, day)
     try:
+        (folder / CERTIFICATE_NAME).unlink(missing_ok=True)
         replace_file(folder / KEY_NAME, key, PRIVATE)
         replace_file(folder / CERTIFICATE_NAME, certificate, READABLE, exact_mode=True)
     except OSError as error:

@@ -5,5 +5,9 @@
 from typing import Final
 
 LANGUAGES: Final = ("en", "zh")
-PAGES: Final = ("overview",)
+PAGES: Final = (
+    "overview", "lanes", "values", "devices", "queue", "flags", "doctor", "log",
+)  # fmt: skip
 SHELL: Final = "shell"
+SHARED: Final = ("terms", "issues", "checks")
+"""Words of closed lists, for any page."""

@@ -23,5 +23,9 @@ class PageVerb:
 READING: Final[Mapping[str, PageVerb]] = {
     "status": PageVerb(),
     "outbox": PageVerb(),
+    "live": PageVerb(),
+    "history": PageVerb(("source",)),
+    "flags": PageVerb(),
+    "frames": PageVerb(("bus",)),
 }
 CHANGING: Final[Mapping[str, PageVerb]] = {}

@@ -1,5 +1,6 @@
 """What a handler does with a request: its JSON, its cookie, its answer."""
 
+import gzip
 import json
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from edge.web.sessions import COOKIE
 
 BODY_LIMIT: Final = 256 << 10  # a whole site file, and its escapes
 TOKEN_LIMIT: Final = 128
+LARGE: Final = 2048  # bytes of an answer that is worth packing
 
 
 class RefusedError(Exception):
@@ -24,6 +26,17 @@ def json_response(value: Any, status: int = 200) -> Response:
     """Never kept by a browser: `guard.py` adds that."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(body, status, media_type="application/json")
+
+
+def packed_response(request: Request, value: Any) -> Response:
+    """The same, packed where the browser can unpack it. Not for what holds a token: the length of
+    what is packed together with a stranger's words would tell of it."""
+    response = json_response(value)
+    if len(response.body) > LARGE and "gzip" in request.headers.get("accept-encoding", ""):
+        headers = {"content-encoding": "gzip", "vary": "accept-encoding"}
+        data = gzip.compress(bytes(response.body), 6, mtime=0)
+        return Response(data, headers=headers, media_type="application/json")
+    return response
 
 
 def refusal(error: RefusedError) -> Response:

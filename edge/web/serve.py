@@ -39,13 +39,14 @@ def serve(options: ServeOptions, ready: Callable[[str, str], None]) -> None:
     Raises CertificateError and OSError, before anything is served.
     """
     settings = SettingsFile(options.site_file, options.run_dir)
-    certificate = ensure_certificate(options.state, settings.read().gateway)
+    clock = KernelClock()
+    certificate = ensure_certificate(options.state, settings.read().gateway, clock.now())
     context = tls_context(certificate)
     listening, address = _open(options)
     for name in ("uvicorn.error", "asyncio"):  # strangers must not fill the log
         logging.getLogger(name).setLevel(logging.ERROR)
     secret = SecretLook(secret_files(options.login, options.state))
-    page = WebApp(settings, secret, KernelClock(), certificate.fingerprint)
+    page = WebApp(settings, options.site_file, secret, clock, certificate.fingerprint)
     notify = Notify()
     try:
         with listening:

@@ -1,7 +1,9 @@
 """The web application: which address is answered by what. All parts of the page meet here."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,8 +14,10 @@ from edge.core.clock import AsyncClock
 from edge.core.release import VERSION
 from edge.web.access import Access, Gate
 from edge.web.daemonasker import DaemonAnswer, DaemonAsker
+from edge.web.doctorrun import DoctorRun
 from edge.web.eventstream import EventStream
 from edge.web.guard import App, Guard
+from edge.web.journal import LEVELS, read_journal
 from edge.web.livefeed import LiveFeed
 from edge.web.loginlimit import LoginLimit
 from edge.web.loginsecret import BusyError, NoSecretError, SecretLook
@@ -23,6 +27,7 @@ from edge.web.pageverbs import CHANGING, READING, PageVerb
 from edge.web.requests import (
     RefusedError,
     json_response,
+    packed_response,
     read_object,
     read_token,
     refusal,
@@ -32,16 +37,23 @@ from edge.web.sessions import COOKIE, Sessions
 from edge.web.staticfiles import StaticFiles
 
 Handler = Callable[[Request], Awaitable[Response]]
-LOGIN_LIMIT = 4096  # bytes of a login
-START_PAGE = "static/index.html"
-STATUS = {"stopped": 503, "silent": 504, "older": 501, "refused": 409, "closed": 503, "busy": 503}
+LOGIN_LIMIT: Final = 4096  # bytes of a login
+START_PAGE: Final = "static/index.html"
+STATUS: Final = {
+    "stopped": 503, "silent": 504, "older": 501, "refused": 409, "closed": 503, "busy": 503,
+}  # fmt: skip
 
 
 class WebApp:
     """Everything of the page but its socket. `close` ends its threads."""
 
     def __init__(
-        self, settings: SettingsFile, secret: SecretLook, clock: AsyncClock, fingerprint: str
+        self,
+        settings: SettingsFile,
+        site_file: Path,
+        secret: SecretLook,
+        clock: AsyncClock,
+        fingerprint: str,
     ) -> None:
         self._settings, self._secret, self._fingerprint = settings, secret, fingerprint
         self._gate = Gate(Sessions(), settings, clock)
@@ -49,6 +61,8 @@ class WebApp:
         self._asker = DaemonAsker(self._run_dir)
         self._feed = LiveFeed(self._asker, clock)
         self._files = StaticFiles()
+        self._doctor = DoctorRun(site_file, clock)
+        self._reading_log = asyncio.Lock()
 
     def app(self) -> App:
         """As ASGI."""
@@ -60,6 +74,9 @@ class WebApp:
             Route("/api/events", self._for("look", self._events), methods=["GET"]),
             Route("/api/ask/{verb}", self._for("look", self._ask), methods=["GET"]),
             Route("/api/change/{verb}", self._for("settings", self._change), methods=["POST"]),
+            Route("/api/doctor", self._for("session", self._doctor_state), methods=["GET"]),
+            Route("/api/doctor", self._for("session", self._doctor_begin), methods=["POST"]),
+            Route("/api/log", self._for("session", self._log), methods=["GET"]),
             Route("/{path:path}", self._static, methods=["GET"]),
         ]
         return Guard(Starlette(routes=routes), self._settings)
@@ -140,19 +157,39 @@ class WebApp:
         verb = READING.get(request.path_params["verb"])
         if verb is None:
             raise RefusedError(404, "not_found")
-        return await self._asked(request.path_params["verb"], verb, dict(request.query_params))
+        words = dict(request.query_params)
+        return await self._asked(request, verb, words)
 
     async def _change(self, request: Request) -> Response:
         verb = CHANGING.get(request.path_params["verb"])
         if verb is None:
             raise RefusedError(404, "not_found")
-        return await self._asked(request.path_params["verb"], verb, await read_object(request))
+        return await self._asked(request, verb, await read_object(request))
 
-    async def _asked(self, name: str, verb: PageVerb, words: dict[str, object]) -> Response:
+    async def _asked(self, request: Request, verb: PageVerb, words: Mapping[str, Any]) -> Response:
         if odd := [each for each in words if each not in verb.words]:
             raise RefusedError(400, "bad_request", f"not known here: {odd[0]:.40}")
+        name = request.path_params["verb"]
         found = await self._asker.ask(name, verb.timeout_s, **words)
-        return _daemon_response(found)
+        return _daemon_response(request, found)
+
+    # -- programs beside it ---------------------------------------------------------------------
+
+    async def _doctor_state(self, request: Request) -> Response:
+        return packed_response(request, self._doctor.state())
+
+    async def _doctor_begin(self, request: Request) -> Response:
+        self._doctor.begin()
+        return json_response(self._doctor.state())
+
+    async def _log(self, request: Request) -> Response:
+        level = request.query_params.get("level", LEVELS[0])
+        if level not in LEVELS:
+            raise RefusedError(400, "bad_request", f"level is one of {', '.join(LEVELS)}")
+        if self._reading_log.locked():
+            raise RefusedError(503, "daemon_busy")
+        async with self._reading_log:
+            return packed_response(request, await read_journal(level))
 
     # -- files --------------------------------------------------------------------------------
 
@@ -175,9 +212,9 @@ class WebApp:
         return Response(found.plain(), headers=headers, media_type=found.kind)
 
 
-def _daemon_response(found: DaemonAnswer) -> Response:
+def _daemon_response(request: Request, found: DaemonAnswer) -> Response:
     if found.answer is not None:
-        return json_response(found.answer)
+        return packed_response(request, found.answer)
     words = {"error": f"daemon_{found.state}", "text": found.text}
     return json_response(words, STATUS[found.state])
 

@@ -2,7 +2,7 @@
 
 They are made in a child process: the library for that takes 10 MB, which the page does not need
 again. A technician may replace both files by a pair of the city's own authority; nothing here
-writes over a file that is there.
+writes over that. A pair of our own is made anew when it ends soon, by a clock that is right.
 """
 
 import os
@@ -10,18 +10,23 @@ import ssl
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from edge.core import Stamp
 from edge.core.pagecertificate import (
     CERTIFICATE_NAME,
     KEY_NAME,
     PEM_LIMIT,
     certificate_fingerprint,
+    own_until,
 )
+from edge.core.release import RELEASED
 from edge.durable.readfile import read_file
 
 MAKE_S: Final = 60.0  # a small board under load
+SOON: Final = timedelta(days=60)  # before its end, a certificate is made anew
 PROGRAM: Final = "edge.web.makecertificate"
 
 
@@ -38,15 +43,23 @@ class PageCertificate:
     fingerprint: str
 
 
-def ensure_certificate(folder: Path, name: str) -> PageCertificate:
-    """What lies in `folder`, made now if there is nothing. `name`: of the gateway, for people.
+def ensure_certificate(folder: Path, name: str, now: Stamp) -> PageCertificate:
+    """What lies in `folder`, made now if there is nothing, or nothing that still holds for long.
+    `name`: of the gateway, for people.
 
     Raises CertificateError.
     """
     certificate, key = folder / CERTIFICATE_NAME, folder / KEY_NAME
-    if not certificate.exists() or not key.exists():
-        _make(folder, certificate, key, name)
+    today = day_for_certain(now)
+    if not certificate.exists() or not key.exists() or _ends_soon(certificate, today):
+        _make(folder, certificate, key, name, today)
     return load_certificate(folder)
+
+
+def day_for_certain(now: Stamp) -> date:
+    """Today by a clock that somebody vouches for; else the day of the release, as it is later than
+    that in any case."""
+    return max(RELEASED, now.utc().date()) if now.tq.is_synchronised else RELEASED
 
 
 def load_certificate(folder: Path) -> PageCertificate:
@@ -81,14 +94,14 @@ def tls_context(found: PageCertificate) -> ssl.SSLContext:
     return context
 
 
-def _make(folder: Path, certificate: Path, key: Path, name: str) -> None:
+def _make(folder: Path, certificate: Path, key: Path, name: str, day: date) -> None:
     """Raises CertificateError."""
-    if certificate.exists() and not _is_ours(certificate):
+    if certificate.exists() and _until(certificate) is None:
         raise CertificateError(f"{certificate} is there and {key.name} is not: put the key there")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(  # what it runs is ours
-            [sys.executable, "-m", PROGRAM, str(folder), name],
+            [sys.executable, "-m", PROGRAM, str(folder), name, day.isoformat()],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=MAKE_S,
@@ -104,10 +117,14 @@ def _make(folder: Path, certificate: Path, key: Path, name: str) -> None:
         raise CertificateError(f"no certificate could be made in {folder}: {told}")
 
 
-def _is_ours(certificate: Path) -> bool:
+def _ends_soon(certificate: Path, today: date) -> bool:
+    until = _until(certificate)
+    return until is not None and until - today < SOON
+
+
+def _until(certificate: Path) -> date | None:
     """A kill between the two files leaves one of ours; one of an authority is not thrown away."""
     try:
-        data = read_file(certificate, PEM_LIMIT) or b""
+        return own_until(read_file(certificate, PEM_LIMIT) or b"")
     except OSError:
-        return False
-    return data.startswith(b"# kerbstone")
+        return None

@@ -46,7 +46,9 @@ class Desk:
 
     @contextmanager
     def daemon(self, **answer: Any) -> Iterator[None]:
-        with answering(self.run, {"config": {**STATUS, **answer}}):
+        with answering(
+            self.run, {"config": {**STATUS, **answer}, "config_step": {**STATUS, **answer}}
+        ):
             yield
 
     def change(self, before: str, after: str) -> Path:

@@ -27,6 +27,8 @@ from edge.core import (
     TimeQuality,
     sweep,
 )
+from edge.gateway.boxchange import BoxChange
+from edge.gateway.boxswap import AsideEpoch, SwapNote
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.deviceconditions import DeviceConditions, condition_events
 from edge.gateway.ingest import Ingest
@@ -37,6 +39,7 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import link_step_event
 from edge.link.budget import LEVEL_TEXTS
 from edge.link.linkstate import TakenStep as Taken
+from edge.outbox import Epoch, PreviousStart
 from edge.outbox.downsample import merge_records
 from edge.outbox.drops import DROP_REASONS, DropRange, PendingDrops, storage_event_draft
 from edge.platform.subscription import ArrivedMessage
@@ -126,7 +129,23 @@ def merged(one: StoredBody, two: StoredBody) -> StoredBody:
 def others() -> list[Draft]:
     """What no street says, apart from what a box says of itself. A scene that is added here is
     compared with the contract, and captured."""
-    return [*outbox(), *devices(), *raw()]
+    return [*outbox(), *devices(), *raw(), *swapped()]
+
+
+def swapped() -> list[Draft]:
+    """Another box goes on: after a restore, and because the card was put into it."""
+    epoch = Epoch(EPOCH, BOOT, False, PreviousStart(6 << 32, 6, {"air": 812}), True)
+    before: dict[str, object] = {"serial": "10000000c0ffee01", "backup": None}
+    restored = BoxChange(Path("/nonexistent"), "10000000c0ffee02")
+    restored.restore(before)
+    restored.note = SwapNote(
+        backup="5eed5eed5eed5eed", backup_at="2026-09-21T08:00:00.000Z", last=True,
+        restored_at="2026-09-21T09:30:00.000Z", by="anna",
+        set_aside=AsideEpoch(epoch=(1 << 32) + 77, last={"air": 4, "event": 2}),
+    )  # fmt: skip
+    card = BoxChange(Path("/nonexistent"), "10000000c0ffee02")
+    card.restore(before)
+    return [*restored.events(6 * S, epoch), *card.events(6 * S, epoch)]
 
 
 def outbox() -> list[Draft]:

@@ -24,6 +24,7 @@ from edge.outbox import Outbox
 from edge.outbox.deliveryjournal import COMPACT_BYTES
 from edge.outbox.epochs import EpochFile, read_epoch_file, write_epoch_file
 from edge.outbox.eviction import EVICT_MARGIN_BYTES
+from tests.crash.swaps import SWAPPED
 from tests.kit.clock import NONE
 from tests.kit.promises import merge
 
@@ -300,8 +301,8 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
-            if name in REPLACED:
-                REPLACED[name](Path(folder))
+            if name in (others := {**REPLACED, **SWAPPED}):
+                others[name](Path(folder))
                 far[0] = ENDED
             else:
                 play(SCENES[name], Path(folder), far)

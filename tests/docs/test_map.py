@@ -10,7 +10,7 @@ from edge.acquire import stage
 from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
-from edge.gateway import lastgood, recover, uplinksetup
+from edge.gateway import boxchange, lastgood, recover, statefiles, uplinksetup
 from edge.gateway import windowcommitter as committer
 from edge.health import scrape
 from edge.outbox import (
@@ -163,7 +163,7 @@ def test_the_rules_between_packages_are_those_that_are_checked() -> None:
 def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
     table = prose(STATE).partition("## State in the outbox")[2].partition("\n## ")[0]
     stated = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    others = manifests.MANIFEST_OWNER, timestamps.MOMENTS_OWNER
+    others = manifests.MANIFEST_OWNER, timestamps.MOMENTS_OWNER, boxchange.BOX_OWNER
     assert sorted(stated) == sorted([*committer.STATE_OWNERS, *others])
 
 
@@ -173,7 +173,8 @@ def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
         database.DATABASE_NAME, epochs.EPOCH_FILE, quarantine.QUARANTINE, outboxfolder.PROBE_NAME,
         highwater.HIGHWATER_NAME,
         ballast.NAME, lastgood.GOOD_NAME, lastgood.STARTS_NAME, stage.PREFIX, stage.ASIDE_PREFIX,
-        recover.ATTEMPTS_FILE,
+        recover.ATTEMPTS_FILE, statefiles.HANDED_OVER, statefiles.SWAP_NOTE, statefiles.STAGING,
+        statefiles.READY, statefiles.CARRIED_LOG,
         deliveryjournal.JOURNAL_NAME, commitlog.COMMIT_LOG_NAME, protocol.SOCKET_NAME, scrape.NAME,
         uplinksetup.MARKER_NAME,
     ],

@@ -20,11 +20,22 @@ from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict
 from edge.infer.loops.looprules import ALONE, ALWAYS, RULE_NAME, Ruling
 from edge.infer.modelguard import ModelGuard
 from edge.infer.modelsession import ModelSession
-from edge.infer.sites import LaneSite, Role
+from edge.infer.sites import ApproachSite, LaneSite, Role
 from edge.process.engineevents import sensor_fault_event
 from models import BUNDLES
 from tests.infer.street import SHIPPED
-from tests.infer.test_looprules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
+from tests.infer.test_looprules import (
+    FAULTS,
+    HOURS,
+    HURT,
+    LANES,
+    SITES,
+    broken,
+    ghosts,
+    street,
+    ticks,
+)
+from tests.infer.test_loops_severallanes import lane as stop_lane
 from tests.kit.asread import as_read
 from tests.kit.bundles import proven_once
 from tests.long import one_in
@@ -130,6 +141,30 @@ def test_several_slots_in_one_call_are_judged_one_after_the_other(tmp_path: Path
     ]
     assert other.weights() == one.weights()
     assert set(one.weights()) == {(lane.name, p) for lane in LANES for p in ("lead", "trail")}
+
+
+@pytest.mark.parametrize("seed", [1, 7, 10])
+def test_a_fault_that_a_slot_raises_is_up_in_the_next_slot_of_the_same_call(
+    tmp_path: Path, seed: int
+) -> None:
+    """Parts of vehicles, and then vehicles of two lanes: in windows of 15 min as in short ones."""
+    beside = [(a + 0.9, b + 0.9) for a, b in stop_lane(seed + 10)]
+    both = ghosts(stop_lane(seed), beside, 1.0, 0.0, 1.0)
+    parts = [each for each in broken(stop_lane(seed)) if each[0] < 200.0]
+    slots = ticks({("s_0", "lead"): parts + [each for each in both if each[0] >= 200.0]}, 1.0)
+
+    def turns(at_once: int) -> list[tuple[str | None, str]]:
+        loops = LoopJudge(
+            [LaneSite("s_0", "s", "stop")], [ApproachSite("s")],
+            ModelGuard("loopfault", tmp_path / "none"),
+        )  # fmt: skip
+        found: list[tuple[str | None, str]] = []
+        for i in range(0, len(slots), at_once):
+            call = [tick for slot in slots[i : i + at_once] for tick in slot]
+            found += [(v.fault, v.change) for v in loops.step(call[-1].to_ns, call) if v.change]
+        return found
+
+    assert turns(30) == turns(1)
 
 
 def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:

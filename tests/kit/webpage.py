@@ -53,11 +53,20 @@ class Answer:
 class WebPage:
     """Listens on a port of its own; ends with the `with` block."""
 
-    def __init__(self, folder: Path, run_dir: Path, more: str = "", secret: str = SECRET) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run_dir: Path,
+        more: str = "",
+        secret: str = SECRET,
+        site: Path | None = None,
+    ) -> None:
+        """`site`: a site file that is there, in place of a small one."""
         self.folder, self.run_dir, self.secret = folder, run_dir, secret
-        self.state, self.site = folder / "web", folder / "site.toml"
+        self.state, self.site = folder / "web", site or folder / "page.toml"
         self.state.mkdir(exist_ok=True)
-        self.configure(more)
+        if site is None:
+            self.configure(more)
         if secret:
             (self.state / LOGIN_NAME).write_text(hash_secret(secret))
         self.port = 0

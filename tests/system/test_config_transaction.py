@@ -243,7 +243,7 @@ def test_two_technicians_at_once(box: ChangingBox) -> None:
 )  # fmt: skip
 def test_a_hostile_question_is_refused(quiet: "Quiet", words: dict[str, Any]) -> None:
     with pytest.raises(VerbError):
-        ask_daemon(quiet.folder / "run", "config", 30.0, **words)
+        ask_daemon(quiet.folder / "run", "config_step", 30.0, **words)
     assert quiet.gateway.status()["state"] == "confirmed"
 
 
@@ -254,7 +254,7 @@ def test_a_hostile_question_is_refused(quiet: "Quiet", words: dict[str, Any]) ->
 )  # fmt: skip
 def test_a_hostile_text_is_compared_in_bounded_time(quiet: "Quiet", text: str) -> None:
     began_s = time.monotonic()
-    found = ask_daemon(quiet.folder / "run", "config", 30.0, op="diff", text=text)
+    found = ask_daemon(quiet.folder / "run", "config_step", 30.0, op="diff", text=text)
     assert found is not None
     assert found["errors"]
     assert found["changes"] == []

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import socket
 import ssl
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from edge.web.access import CSRF_HEADER
 from edge.web.guard import HEADERS
+from edge.web.listener import CONNECTIONS
 from edge.web.staticfiles import StaticFiles
 from tests.kit.webpage import Browser, WebPage
 
@@ -176,7 +179,7 @@ def test_without_a_daemon_the_page_says_so(tmp_path: Path) -> None:
 def test_a_verb_that_is_not_listed_does_not_reach_the_daemon(page: WebPage) -> None:
     browser = page.browser()
     browser.log_in()
-    for verb in ("link_step", "data_saver", "read", "live", "status%2f..", "."):
+    for verb in ("link_step", "data_saver", "read", "control", "status%2f..", "."):
         assert browser.get(f"/api/ask/{verb}").status in (404, 405)
     assert browser.get("/api/ask/status?device=x").status == 400
 
@@ -198,6 +201,33 @@ def test_the_page_is_small_as_sent() -> None:
         assert found is not None
         sizes[path] = len(found.packed)
     assert sum(sizes.values()) < 150_000, sizes
+
+
+def test_whoever_gives_up_in_the_handshake_or_resets_leaves_no_place_taken(
+    own_page: WebPage,
+) -> None:
+    for n in range(3 * CONNECTIONS):
+        link = socket.create_connection(("127.0.0.1", own_page.port))
+        if n % 2:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        link.close()
+    for _ in range(3 * CONNECTIONS):
+        with own_page.connect() as spoken:
+            spoken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert own_page.browser().get("/api/session").status == 200
+
+
+def test_all_places_taken_by_the_silent_are_given_to_who_speaks(own_page: WebPage) -> None:
+    address = ("127.0.0.1", own_page.port)
+    shy = [socket.create_connection(address) for _ in range(CONNECTIONS)]
+    mute = [own_page.connect() for _ in range(CONNECTIONS)]
+    try:
+        begin = time.monotonic()
+        assert own_page.browser().get("/api/session").status == 200
+        assert time.monotonic() - begin < 2
+    finally:
+        for link in (*shy, *mute):
+            link.close()
 
 
 def test_the_certificate_is_what_people_compare(page: WebPage) -> None:

@@ -4,14 +4,23 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 
-from edge.web.pages import LANGUAGES, PAGES, SHELL
+from edge.core import TimeQuality
+from edge.core.condition import Condition
+from edge.core.quality import Grade, Reason
+from edge.diagnose.checks import CHECKS, GROUPS
+from edge.gateway.flaglog import FLAGS
+from edge.health.issuekinds import ISSUE_KINDS
+from edge.web.pages import LANGUAGES, PAGES, SHARED, SHELL
 from edge.web.staticfiles import HERE, StaticFiles
+from edge.wire.contract.event import Cause
+from edge.wire.contract.terms import Fault
+from edge.wire.contract.traffic import LaneHealth
 
-NAMES: Final = (SHELL, *PAGES)
+NAMES: Final = (SHELL, *PAGES, *SHARED)
 PLACE: Final = re.compile(r"\{(\w+)\}")
 HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 SAME: Final = {"title", "page_title"}  # made of names only
@@ -83,6 +92,34 @@ def test_each_word_of_the_server_has_a_sentence() -> None:
     for state in ("stopped", "silent", "older", "refused", "closed", "busy"):
         assert f"error.daemon_{state}" in shell
         assert f"state.{state}" in shell
+
+
+def test_each_word_of_the_closed_lists_is_there() -> None:
+    terms, issues, checks = (table("en", name) for name in SHARED)
+    faults = get_args(Fault)
+    assert {f"reason.{each}" for each in Reason} <= terms.keys()
+    assert {f"grade.{each}" for each in Grade} <= terms.keys()
+    assert {f"condition.{each}" for each in Condition} <= terms.keys()
+    assert {f"fault.{each}" for each in faults} <= terms.keys()
+    assert {f"cause.{each}" for each in get_args(get_args(Cause)[0])} <= terms.keys()
+    assert {f"event.{each.__struct_config__.tag}" for each in FLAGS} <= terms.keys()
+    assert {f"clock.{each}" for each in TimeQuality} <= terms.keys()
+    for word in get_args(LaneHealth):
+        plain = word.removeprefix("trail_")
+        assert f"fault.{plain}" in terms or f"health.{plain}" in terms, word
+    assert {f"group.{each}" for each in GROUPS} <= terms.keys()
+    assert {each for name in ISSUE_KINDS for each in (name, f"{name}.remedy")} == issues.keys()
+    assert {f"check.{each}" for each in CHECKS} == checks.keys()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_script_puts_together_is_there(name: str) -> None:
+    """Of `words.text(each ? "a" : "b")` both."""
+    source = (HERE / "static" / f"{name}.js").read_text()
+    page, shell = table("en", name), table("en", SHELL)
+    for pair in re.findall(r'\bwords\.text\([\w. =<"]+ \? "(\w+)" : "(\w+)"', source):
+        for key in pair:
+            assert key in page or key in shell, f"{name}.js: {key}"
 
 
 def test_no_script_makes_html_of_text_or_runs_text() -> None:

@@ -26,6 +26,7 @@ from drivers.buses.modbus.pendingresponses import PendingResponses, ResponseTrus
 from drivers.buses.modbus.responsetimeout import ResponseTimeout
 from drivers.buses.serial_port import SerialPort
 from edge.core import AmbiguousAnswerError, BusError, DataError, Reason, StaleAnswer
+from edge.core.frametap import FrameTap
 
 FAST_BAUD: Final = 19_200  # above it the silence between frames no longer shrinks
 FAST_SILENCE_NS: Final = 1_750_000
@@ -82,6 +83,15 @@ class ModbusRtu:
                 self._requests.clear()
             self._requests[key] = sealed
         return self._ask(sealed, key)
+
+    @property
+    def tap(self) -> FrameTap | None:
+        """Of its port: somebody looks at the bytes."""
+        return self.port.tap
+
+    @tap.setter
+    def tap(self, tap: FrameTap | None) -> None:
+        self.port.tap = tap
 
     def close(self) -> None:
         """Give the port back. Always safe; the next read opens it again."""

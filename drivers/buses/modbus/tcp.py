@@ -17,6 +17,7 @@ from drivers.buses.modbus.frame import EXCEPTION, exception_error, read_request
 from drivers.buses.modbus.modbustrouble import no_answer_behind
 from drivers.buses.modbus.responsetimeout import ResponseTimeout
 from edge.core import BusError, DataError
+from edge.core.frametap import Direction, FrameTap
 
 HEADER: Final = 7  # transaction, protocol, length, unit
 LONGEST: Final = 260  # an ADU
@@ -60,6 +61,7 @@ class ModbusTcp:
         self._retry_ns = 0
         self._why = ""
         self._abandoned = False
+        self.tap: FrameTap | None = None  # somebody looks at the bytes
         self._prepared: dict[tuple[int, int, int, int], PreparedRequest] = {}
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
@@ -104,7 +106,11 @@ class ModbusTcp:
         sent_ns = time.monotonic_ns()
         try:
             sock.send(number + prepared.request)
+            if self.tap is not None:
+                self._write_down("out", number + prepared.request)
             got = sock.recv(BUFFER)
+            if self.tap is not None:
+                self._write_down("in", got)
             if (
                 len(got) != prepared.length
                 or self._rest
@@ -162,9 +168,15 @@ class ModbusTcp:
                 self._deaf = -1  # something came: the other end lives
                 raise BlockingIOError
             more = sock.recv(BUFFER)
+            if self.tap is not None:
+                self._write_down("in", more)
             if not more:
                 raise ConnectionResetError
             stream += more
+
+    def _write_down(self, way: Direction, data: bytes) -> None:
+        if self.tap is not None and not self.tap.add(way, data, time.monotonic_ns()):
+            self.tap = None
 
     def _shape(self, unit: int, function: int, address: int, count: int) -> PreparedRequest:
         asked = struct.pack(">HH", 0, 6) + read_request(unit, function, address, count)

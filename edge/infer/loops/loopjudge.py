@@ -156,7 +156,6 @@ class LoopJudge:
             {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
             for slot, rows in slots
         ]
-        heard = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
         names = ["|".join(key) for _, rows in slots for key in rows]
         rule_answers = self._asked(
             now_ns, names, [row for _, rows in slots for row in rows.values()]
@@ -167,7 +166,9 @@ class LoopJudge:
         verdicts: list[LoopVerdict] = []
         spoken_by: dict[LoopKey, str] = {}  # by whom, where not by the model
         at = 0
-        for (slot, rows), ruled, (over, unsaid) in zip(slots, rulings, heard, strict=True):
+        for (slot, rows), ruled in zip(slots, rulings, strict=True):
+            # they ask what is up: also what the slot before this one has raised
+            over, unsaid = self._overruled(now_ns, slot, rows, wall_s)
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
                 tick, flag, overruled = slot[key], self._flags[key], key in over
                 ruling = over[key] if overruled else ruled.get(key, SOUND_RULING)

@@ -29,6 +29,8 @@ export async function showLogin(main, { session, words, errorNodes, done }) {
       },
     },
   },
+  // whoever keeps passwords asks for a name, too
+  el("input", { type: "text", name: "username", autocomplete: "username", value: session.gateway, readonly: true, hidden: true }),
   el("label", { for: "secret" }, words.text("secret")), input,
   el("p", { id: "where", class: "hint" }, words.text("secret_where")),
   button, told);

@@ -153,7 +153,7 @@ async function route(moved) {
   } catch (error) {
     if (mine !== turn) return;
     replace(main, el("h1", {}, words.text(`page.${name}`)), el("p", { class: "bad", role: "alert" }, errorNodes(error)));
-    if (error instanceof ApiError && error.code === "login_needed") await again();
+    if (error instanceof ApiError && error.code === "login_needed" && session.logged_in) await again();
   }
 }
 

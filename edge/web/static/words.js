@@ -83,6 +83,8 @@ export function measured(value) {
   return number(value, size >= 1000 || Number.isInteger(value) ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
 }
 
+export const listed = (texts) => new Intl.ListFormat(language).format(texts);
+
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 // 150 -> "2 min"; the unit's name is short in each language

@@ -16,6 +16,7 @@ from edge.wire.contract.terms import (
     Epoch,
     OnOff,
     Seq,
+    Time,
     WireStruct,
     meaning,
 )
@@ -267,10 +268,69 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
     ) = UNSET
 
 
+class BoxSwap(Event, tag="box_swap", kw_only=True):
+    """Another box goes on in this gateway's place: a backup was restored on it, or the card of the
+    former box was put into it. The former epoch is in `former` of the gap event beside this one."""
+
+    how: Annotated[
+        Literal["restored", "card"],
+        meaning("restored: from a backup. card: the card was put into another box."),
+    ]
+    counting: Annotated[
+        Literal["continues", "anew"],
+        meaning(
+            "continues: the backup was the last act of the former box, or its own card is here, so"
+            " registers count on. anew: the former box, or this one, may have counted after the"
+            " backup was made; the growth of registers up to this start is in no record of this"
+            " epoch."
+        ),
+    ]
+    serial_before: (
+        Annotated[str, meaning("Serial number of the former board. Left out: not known.")]
+        | UnsetType
+    ) = UNSET
+    serial: (
+        Annotated[str, meaning("Serial number of this board. Left out: not known.")] | UnsetType
+    ) = UNSET
+    epoch_before: (
+        Annotated[
+            Epoch,
+            meaning("The last epoch that was numbered on the former box. Left out: none is known."),
+        ]
+        | UnsetType
+    ) = UNSET
+    backup: (
+        Annotated[str, meaning("The backup's own number. Left out: without a backup.")] | UnsetType
+    ) = UNSET
+    backup_at: (
+        Annotated[
+            Time,
+            meaning("When the backup was begun, by the clock of who made it; it may be wrong."),
+        ]
+        | UnsetType
+    ) = UNSET
+    restored_at: (
+        Annotated[Time, meaning("When it was restored, by that machine's clock; it may be wrong.")]
+        | UnsetType
+    ) = UNSET
+    by: Annotated[str, meaning("Who restored it, as he said it.")] | UnsetType = UNSET
+    set_aside: (
+        Annotated[
+            PreviousEpoch,
+            meaning(
+                "The last epoch that this box had numbered under this name before the backup was"
+                " restored; it has no successor. `kerbstone outbox rescue` sends what it holds."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    text: Text
+
+
 BOX_EVENTS: tuple[type[Event], ...] = (
     Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Denied, Refused, Quota,
     BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, UnmatchedEdges, Overload,
-    StageFull, Journal, Bus, Configuration,
+    StageFull, Journal, Bus, Configuration, BoxSwap,
 )  # fmt: skip
 AlarmKind = Literal[
     "denied",

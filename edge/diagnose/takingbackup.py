@@ -1,0 +1,376 @@
+"""Taking a backup: of a gateway that runs, of one that is stopped, or of a card that is mounted.
+
+A daemon that runs holds the file of its outbox still (the verb `backup`), and commits on in its
+log. Where none runs the folders are locked, so that none can start meanwhile, and the files are
+taken as they lie there: database and log, as after a power cut. What a stopped daemon has left in
+memory (its card had failed) goes along from tmpfs.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from edge.control.protocol import NoAnswerError, UnknownVerbError, VerbError, ask_daemon
+from edge.core.boxfiles import SITE_FILE_NAME
+from edge.core.printable import printable
+from edge.core.release import VERSION as SOFTWARE
+from edge.diagnose.backupfile import (
+    PARTS_LIMIT,
+    VERSION,
+    BackupHead,
+    BackupPart,
+    BackupSource,
+    Shown,
+    write_backup,
+)
+from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
+from edge.durable.filelock import FolderLock
+from edge.durable.readfile import is_regular_file
+from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
+from edge.gateway.boxswap import (
+    HandOver,
+    read_hand_over,
+    remove_hand_over,
+    write_hand_over,
+)
+from edge.gateway.statefiles import CARRIED_LOG, READY, list_state_files
+from edge.outbox.commitlog import COMMIT_LOG_NAME
+from edge.outbox.database import DATABASE_NAME
+from edge.outbox.epochs import EPOCH_FILE, read_epoch_file
+from edge.outbox.highwater import HIGHWATER_NAME, UNKNOWN, HighWaterFiles, HighWaterMark
+from edge.outbox.outboxglance import OutboxGlance, glance
+from edge.wire.keptstate import unpack_state
+from edge.wire.records import iso_time
+
+HOLD_S: Final = 60.0  # for the daemon to bring its log into the file
+METERS_LIMIT: Final = 64
+SIGNED_NAME: Final = "signed.site.toml"  # to be looked at: enrolment brings it to the new box
+CONFIG_LIMIT: Final = 1 << 20  # bytes, of a site file or a table of a meter
+
+
+Opener = Callable[[], contextlib.AbstractContextManager[IO[bytes]]]
+"""Opens what a backup is written to."""
+
+
+class BackupError(Exception):
+    """It cannot be made; the text says why, and what to do."""
+
+
+@dataclass(slots=True)
+class TakenBackup:
+    """What was written, and what people should know of it."""
+
+    head: BackupHead
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupWish:
+    """`last`: the box does not go on with this folder. `by` for the city. `wall_ns`: now."""
+
+    last: bool
+    by: str
+    wall_ns: int
+
+
+def take_backup(
+    places: BackupPlaces,
+    wish: BackupWish,
+    out: Opener,
+    shown: Shown,
+) -> TakenBackup:
+    """Write it to what `out` opens. Raises BackupError, BackupFileError, OSError."""
+    held = None if places.run is None else _held(places.run)
+    if held is not None:
+        return _of_a_daemon(places, wish, held, out, shown)
+    with _locked(places):
+        return _of_a_folder(places, wish, out, shown)
+
+
+def undo_hand_over(places: BackupPlaces) -> bool:
+    """The box goes on after all; whether it had been handed over. Nobody knows what another box has
+    counted meanwhile, so totals begin anew. Raises BackupError, OSError."""
+    with _locked(places):
+        if read_hand_over(places.store) is None:
+            return False
+        owner = whose_box(places)
+        doubt_totals(places.store, glance(places.store), "" if owner is None else owner.owner)
+        if places.run is not None:  # which would know better, in this boot
+            (places.run / HIGHWATER_NAME).unlink(missing_ok=True)
+        remove_hand_over(places.store)
+        return True
+
+
+def doubt_totals(folder: Path, seen: OutboxGlance, owner: str) -> None:
+    """The next start does not count on from what lies there (decision 33). Raises OSError."""
+    if seen.last is None:
+        return
+    water = HighWaterFiles(folder, None, seen.owner or owner)
+    water.write_at_end(HighWaterMark(seen.last.epoch, UNKNOWN))
+    if not any(
+        each.count == UNKNOWN for each in HighWaterFiles(folder, None, seen.owner or owner).found
+    ):
+        raise OSError(f"{folder / HIGHWATER_NAME} cannot be written")
+
+
+# -- a daemon that runs ------------------------------------------------------------------------
+
+
+def _held(run: Path) -> dict[str, Any] | None:
+    """What the daemon says of its outbox, which it holds still; None: none runs."""
+    try:
+        return ask_daemon(run, "backup", HOLD_S, act="hold")
+    except UnknownVerbError:
+        raise BackupError(
+            "the gateway that runs is of an older version: `sudo systemctl restart kerbstone`, or "
+            "stop it, and run the command again"
+        ) from None
+    except VerbError as error:
+        raise BackupError(f"{error}; or stop it: `sudo systemctl stop kerbstone`") from error
+
+
+def _of_a_daemon(
+    places: BackupPlaces,
+    wish: BackupWish,
+    held: dict[str, Any],
+    out: Opener,
+    shown: Shown,
+) -> TakenBackup:
+    assert places.run is not None
+    run = places.run
+    size = held.get("bytes")
+    try:
+        if wish.last:
+            raise BackupError(
+                "the gateway runs: stop it first, so that it closes its open window (`sudo "
+                "systemctl stop kerbstone`), and run the command again"
+            )
+        if not isinstance(size, int):
+            raise BackupError(
+                "the card of this box fails, and new records are in memory: stop the gateway "
+                "(`sudo systemctl stop kerbstone`) and run the command again; what it had in "
+                "memory goes along"
+            )
+        parts, left_out = _state_parts(places.store, live=True, database_bytes=size)
+        parts += _config_parts(places)
+        serial, epoch, records = held.get("serial"), held.get("epoch"), held.get("records")
+        head = BackupHead(
+            v=VERSION, backup=secrets.token_hex(8), software=SOFTWARE, at=iso_time(wish.wall_ns),
+            site=str(held.get("site")), gateway=str(held.get("gateway")), role=_role(places),
+            serial=_words(serial), epoch=epoch if isinstance(epoch, int) else None,
+            records=records if isinstance(records, int) else None, last=False,
+            by=printable(wish.by, 128), parts=[part.part for part in parts], left_out=left_out,
+        )  # fmt: skip
+        with out() as file:
+            write_backup(file, head, parts, shown, lambda: _still_held(run))
+    except BaseException:
+        with contextlib.suppress(VerbError, OSError):
+            ask_daemon(run, "backup", HOLD_S, act="release")
+        raise
+    return TakenBackup(head, [
+        "a copy: the gateway goes on, and what it does from now on is not in it. Totals begin anew "
+        "where it is restored. For a swap stop the gateway and use --last",
+    ])  # fmt: skip
+
+
+def _still_held(run: Path) -> None:
+    """Raises BackupError when the copied file may have changed."""
+    try:
+        kept = (ask_daemon(run, "backup", HOLD_S, act="release") or {}).get("kept")
+    except (NoAnswerError, VerbError, OSError):
+        kept = False
+    if kept is not True:
+        raise BackupError(
+            "the gateway could not keep its outbox still for so long, or was restarted: this copy "
+            "cannot be used. Write it to a faster place, or stop the gateway first"
+        )
+
+
+# -- a folder that nobody uses -----------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _locked(places: BackupPlaces) -> Iterator[None]:
+    """No gateway can start meanwhile. Raises BackupError."""
+    folders = [
+        places.store,
+        *([places.run] if places.run is not None and places.run.is_dir() else []),
+    ]
+    if not places.store.is_dir():
+        raise BackupError(f"{places.store} is not there: {_where_hint(places)}")
+    with contextlib.ExitStack() as held:
+        for folder in folders:
+            lock = FolderLock(folder)
+            if not lock.take():
+                raise BackupError(
+                    f"{folder} is in use by {lock.holder()}, which does not answer: wait until it "
+                    "has started or ended, or `sudo systemctl stop kerbstone`"
+                )
+            held.callback(lock.release)
+        if (places.store / READY).exists():
+            raise BackupError(
+                f"a restore into {places.store} is not finished: start the gateway once, or run "
+                "`kerbstone restore` again"
+            )
+        yield
+
+
+def _where_hint(places: BackupPlaces) -> str:
+    if places.is_this_box:
+        return "no gateway has run here, or --config names another site file"
+    return f"is the card's second partition mounted at {places.root}?"
+
+
+def _of_a_folder(
+    places: BackupPlaces,
+    wish: BackupWish,
+    out: Opener,
+    shown: Shown,
+) -> TakenBackup:
+    try:
+        seen = glance(places.store, (BOX_OWNER,))
+    except FileNotFoundError:
+        raise BackupError(f"there is no outbox in {places.store}: {_where_hint(places)}") from None
+    notes: list[str] = []
+    if seen.damage is not None:
+        notes.append(
+            f"the outbox is damaged ({seen.damage}): the box that gets it sets it aside when it "
+            "starts; `kerbstone outbox rescue` sends what can be read of it"
+        )
+    site, gateway = _owner(places, seen)
+    backup, at, by = secrets.token_hex(8), iso_time(wish.wall_ns), printable(wish.by, 128)
+    before = read_hand_over(places.store)
+    marked = before is not None
+    if wish.last:
+        marked, why = _mark(places.store, HandOver(backup=backup, at=at, by=by))
+        if not marked:
+            notes.append(
+                f"this card cannot be marked ({why}): do not start a box with it again, or both "
+                "boxes count the same meters. `kerbstone outbox rescue` only reads it"
+            )
+    last = wish.last or marked
+    try:
+        parts, left_out = _state_parts(places.store, live=False)
+        parts = _with_memory(parts, places, f"{site}/{gateway}") + _config_parts(places)
+        epoch = seen.last.epoch if seen.last else read_epoch_file(places.store).epoch or None
+        head = BackupHead(
+            v=VERSION, backup=backup, software=SOFTWARE, at=at, site=site, gateway=gateway,
+            role=_role(places), serial=_serial(seen), epoch=epoch,
+            records=None if seen.damage else seen.rows, last=last, marked=marked, by=by,
+            parts=[part.part for part in parts], left_out=left_out,
+        )  # fmt: skip
+        with out() as file:
+            write_backup(file, head, parts, shown, lambda: None)
+    except BaseException:
+        if wish.last and marked and before is None:  # nobody has a whole backup
+            with contextlib.suppress(OSError):
+                remove_hand_over(places.store)
+        raise
+    if not last:
+        notes.append(
+            "a copy: if the gateway is started again here, totals begin anew where this is "
+            "restored. For a swap use --last"
+        )
+    return TakenBackup(head, notes)
+
+
+def _mark(folder: Path, mark: HandOver) -> tuple[bool, str]:
+    try:
+        write_hand_over(folder, mark)
+    except OSError as error:
+        return False, error.strerror or str(error)
+    return True, ""
+
+
+def _owner(places: BackupPlaces, seen: OutboxGlance) -> tuple[str, str]:
+    """Site and gateway whose records these are. Raises BackupError."""
+    owner = seen.owner or read_epoch_file(places.store).owner
+    named = whose_box(places)
+    site, _, gateway = (owner or (named.owner if named is not None else "")).partition("/")
+    if not site or not gateway:
+        raise BackupError(
+            f"{places.store} does not say whose it is, and neither does {places.site_file}: name "
+            "the site file with --config"
+        )
+    return site, gateway
+
+
+def _serial(seen: OutboxGlance) -> str | None:
+    """Of the board with which the outbox was used last."""
+    with contextlib.suppress(ValueError):
+        state = unpack_state(seen.state(BOX_OWNER), STATE_VERSION)
+        return _words(state.get("serial")) if isinstance(state, dict) else None
+    return None
+
+
+def _words(text: object) -> str | None:
+    return printable(text, 128) if isinstance(text, str) and text else None
+
+
+def _role(places: BackupPlaces) -> str | None:
+    named = whose_box(places)
+    return None if named is None else named.role
+
+
+def _state_parts(
+    folder: Path, *, live: bool, database_bytes: int = 0
+) -> tuple[list[BackupSource], list[str]]:
+    """And what is left out, for people. Of a running gateway the log belongs to what comes later,
+    and the mark of numbers is worth nothing."""
+    sources, left_out = [], []
+    later = {f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-journal", HIGHWATER_NAME, CARRIED_LOG}
+    for each in list_state_files(folder):
+        name = each.path.name
+        if not each.known or (name.endswith(".db") and not each.carried) or name == "quarantine":
+            left_out.append(printable(name, 128))
+        if not each.carried or (live and name in later):
+            continue
+        size = database_bytes if live and name == DATABASE_NAME else each.path.stat().st_size
+        sources.append(_source(f"state/{name}", each.path, size))
+    return sources, left_out[:PARTS_LIMIT]
+
+
+def _with_memory(
+    parts: Sequence[BackupSource], places: BackupPlaces, owner: str
+) -> list[BackupSource]:
+    """What a stopped daemon has left in tmpfs instead of older words on the card."""
+    named = {source.part.name: source for source in parts}
+    run = places.run
+    if run is None:
+        return list(parts)
+
+    def instead(name: str, path: Path) -> None:
+        named[f"state/{name}"] = _source(f"state/{name}", path, path.stat().st_size)
+
+    if is_regular_file(run / COMMIT_LOG_NAME):
+        instead(CARRIED_LOG, run / COMMIT_LOG_NAME)
+    if read_epoch_file(run).starts > read_epoch_file(places.store).starts:
+        instead(EPOCH_FILE, run / EPOCH_FILE)
+    water = HighWaterFiles(places.store, run, owner)
+    if water.run is not None and water.found == [water.run]:  # of one start it knows the last word
+        instead(HIGHWATER_NAME, run / HIGHWATER_NAME)
+    return list(named.values())
+
+
+def _config_parts(places: BackupPlaces) -> list[BackupSource]:
+    """The site file, and tables of meters that the technician wrote."""
+    name = SIGNED_NAME if places.is_signed else SITE_FILE_NAME
+    found = [(f"config/{name}", places.site_file)]
+    with contextlib.suppress(OSError):
+        tables = sorted((places.etc / METERS).glob("*.toml"))
+        found += [(f"{METERS}/{path.name}", path) for path in tables[:METERS_LIMIT]]
+    sources = []
+    for name, path in found:
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            if is_regular_file(path) and size <= CONFIG_LIMIT and os.access(path, os.R_OK):
+                sources.append(_source(name, path, size))
+    return sources
+
+
+def _source(name: str, path: Path, size: int) -> BackupSource:
+    return BackupSource(BackupPart(name, size), lambda: path.open("rb"))

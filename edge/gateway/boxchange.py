@@ -1,0 +1,144 @@
+"""Which box this is, and the event for the city when it is another one than before.
+
+The outbox keeps the board's serial number with its records, so it moves with them. Another serial
+number at a start is another box: a backup was restored here, or the card was put into it. A note of
+a restore is told once, in the commit that also keeps that it was told.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from msgspec import UNSET
+
+from edge.core import Draft, StoredState, Stream
+from edge.durable.folders import remove_file
+from edge.gateway.boxswap import SwapNote, read_swap_note
+from edge.gateway.statefiles import SWAP_NOTE
+from edge.outbox import Epoch
+from edge.wire.contract.boxevent import BoxSwap
+from edge.wire.keptstate import unpack_state
+
+LOG = logging.getLogger("kerbstone")
+BOX_OWNER: Final = "box"
+STATE_VERSION: Final = 1
+SERIAL_LIMIT: Final = 128  # characters
+
+
+class KeepingOutbox(Protocol):
+    """What has kept a state, as `AsyncOutbox` does."""
+
+    @property
+    def epoch(self) -> Epoch: ...
+    async def state(self, owner: str) -> StoredState | None: ...
+
+
+class BoxChange:
+    """Of one start. `serial` is that of this board; None: it has none, and only a restore is told.
+
+    `begin`, then what `to_keep` gives is committed with its events.
+    """
+
+    def __init__(self, folder: Path, serial: str | None) -> None:
+        self._folder, self._serial = folder, serial
+        self.note: SwapNote | None = read_swap_note(folder)
+        self._before: str | None = None
+        self._told: str | None = None  # the backup of which the last event was
+        self._kept: dict[str, Any] | None = None  # as it lies in the outbox
+
+    async def begin(self, outbox: KeepingOutbox, now_ns: int) -> list[Draft]:
+        """What is to be told at this start; it rides in its first commit."""
+        self.restore(unpack_state(await outbox.state(BOX_OWNER), STATE_VERSION))
+        return self.events(now_ns, outbox.epoch)
+
+    def restore(self, state: object) -> None:
+        """What a former start has kept; anything else is as nothing."""
+        if isinstance(state, Mapping):
+            serial, told = state.get("serial"), state.get("backup")
+            self._before = serial[:SERIAL_LIMIT] if isinstance(serial, str) else None
+            self._told = told if isinstance(told, str) else None
+            self._kept = dict(state)
+
+    def events(self, now_ns: int, epoch: Epoch) -> list[Draft]:
+        """That of another box, if it is one."""
+        note = self.note if self.note is not None and self.note.backup != self._told else None
+        moved = None not in (self._before, self._serial) and self._before != self._serial
+        if note is None and not moved:
+            return []
+        body = _restored(note, self._before, self._serial) if note else self._moved()
+        if epoch.succeeds is not None:
+            body.epoch_before = epoch.succeeds.epoch
+        if epoch.past == "older":
+            body.counting = "anew"
+        LOG.warning("%s", body.text)
+        return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)]
+
+    @property
+    def counts_anew(self) -> bool:
+        """This box has counted by itself between the backup and this start: what registers have
+        grown since the backup is, in part, in those records."""
+        note = self.note
+        return note is not None and note.backup != self._told and note.set_aside is not None
+
+    def to_keep(self) -> dict[str, object]:
+        """For the outbox, with the event; nothing where nothing is new."""
+        state = {
+            "serial": self._serial or self._before,
+            "backup": self.note.backup if self.note is not None else self._told,
+        }
+        if state == self._kept or not any(state.values()):
+            return {}
+        return {BOX_OWNER: state}
+
+    def committed(self, *, on_disk: bool) -> None:
+        """The event is in the outbox; nobody needs the note any more."""
+        if self.note is None or not on_disk:
+            return
+        try:
+            remove_file(self._folder / SWAP_NOTE)
+        except OSError as error:  # then the next start finds that it was told
+            LOG.warning("%s cannot be removed: %s", self._folder / SWAP_NOTE, error.strerror)
+
+    def _moved(self) -> BoxSwap:
+        text = (
+            f"Another box: the card of the box with serial number {self._before} is now in the one "
+            f"with serial number {self._serial}."
+        )
+        return BoxSwap(
+            how="card", counting="continues", serial_before=self._before or UNSET,
+            serial=self._serial or UNSET, text=text,
+        )  # fmt: skip
+
+
+def _restored(note: SwapNote, before: str | None, serial: str | None) -> BoxSwap:
+    before = before or note.serial_before
+    continues = note.last and note.set_aside is None
+    counts = (
+        "Registers count on from there."
+        if continues
+        else "Another box may have counted since: growth of registers up to this start is in no "
+        "record of this one."
+    )
+    text = (
+        f"Another box: backup {note.backup} of {note.backup_at} was restored by {note.by} at "
+        f"{note.restored_at}. Serial number {serial or 'unknown'}, before it {before or 'unknown'}."
+        f" {counts}"
+    )
+    if note.set_aside is not None:
+        text += (
+            f" Epoch {note.set_aside.epoch} of this box before the restore is kept beside the "
+            "outbox: `kerbstone outbox rescue` sends what it holds."
+        )
+    return BoxSwap(
+        how="restored",
+        counting="continues" if continues else "anew",
+        serial_before=before or UNSET,
+        serial=serial or UNSET,
+        backup=note.backup,
+        backup_at=note.backup_at,
+        restored_at=note.restored_at,
+        by=note.by or UNSET,
+        set_aside=UNSET if note.set_aside is None else note.set_aside.told(),
+        text=text,
+    )

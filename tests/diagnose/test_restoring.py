@@ -1,0 +1,357 @@
+"""What a restore refuses, what it brings, and what the start behind it makes of it."""
+
+import contextlib
+import gzip
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edge.diagnose.boxplaces as boxplaces
+from edge.core import Stamp
+from edge.diagnose.backupfile import BackupFileError
+from edge.diagnose.boxplaces import BackupPlaces, backup_places, whose_box
+from edge.diagnose.restoring import Restored, RestoreError, RestoreWish, restore_backup
+from edge.diagnose.takingbackup import (
+    BackupError,
+    BackupWish,
+    TakenBackup,
+    take_backup,
+    undo_hand_over,
+)
+from edge.durable.filelock import FolderLock
+from edge.gateway.boxswap import HandedOverError, refuse_handed_over, remove_hand_over
+from edge.gateway.daemon import take_over
+from edge.outbox import PastState
+from tests.crash.swaps import (
+    SITE,
+    WALL_NS,
+    S,
+    drafts,
+    kept_aside,
+    numbered,
+    opened,
+    places,
+    what_is_there,
+)
+from tests.kit.clock import NONE
+from tests.kit.promises import everything
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Three starts with four records each, a site file, and a table of a meter."""
+    box = tmp_path / "old"
+    numbered(box, "boot-old", 3, 100)
+    places(box).site_file.parent.mkdir(parents=True)
+    places(box).site_file.write_bytes(SITE)
+    (places(box).etc / "meters").mkdir()
+    (places(box).etc / "meters" / "odd.toml").write_bytes(b"# a table\n")
+    (box / "store" / "commissioning.json").write_bytes(b'{"lane": "north_1"}')
+    return box
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    box = tmp_path / "new"
+    (box / "run").mkdir(parents=True)
+    (box / "etc/kerbstone").mkdir(parents=True)
+    return box
+
+
+def backed_up(box: Path, *, last: bool = True, run: bool = True) -> tuple[bytes, TakenBackup]:
+    out = io.BytesIO()
+    where = places(box)
+    if not run:
+        where = BackupPlaces(where.root, where.store, None, where.site_file)
+    wish = BackupWish(last, "anna", WALL_NS)
+    taken = take_backup(where, wish, lambda: contextlib.nullcontext(out), lambda name, done: None)
+    return out.getvalue(), taken
+
+
+def restored(data: bytes, box: Path, *, set_aside: bool = False) -> Restored:
+    wish = RestoreWish(set_aside, "ben", WALL_NS)
+    return restore_backup(io.BytesIO(data), places(box), wish, lambda name, done: None)
+
+
+def past_of_next_start(box: Path) -> PastState:
+    take_over(box / "store", box / "run")
+    outbox = opened(box, "boot-new")
+    try:
+        return outbox.begin().past
+    finally:
+        outbox.close()
+
+
+def test_all_that_goes_along_is_there(old: Path, new: Path) -> None:
+    (old / "store" / "last_good.toml").write_bytes(b"of this box")
+    (old / "store" / "strange").write_bytes(b"nobody has named it")
+    data, taken = backed_up(old)
+    assert (taken.head.owner, taken.head.records, taken.head.last) == ("town/gw-1", 12, True)
+    assert taken.head.left_out == ["strange"]
+    done = restored(data, new)
+    found = what_is_there(new)
+    assert found.waiting == tuple(range(100, 112))
+    assert (found.told, found.succeeds, found.kept_aside) == (True, 3, None)
+    assert (new / "store" / "commissioning.json").read_bytes() == b'{"lane": "north_1"}'
+    assert places(new).own_site_file.read_bytes() == SITE
+    assert (places(new).etc / "meters" / "odd.toml").read_bytes() == b"# a table\n"
+    assert not (new / "store" / "last_good.toml").exists()
+    assert not (new / "store" / "handed_over.json").exists()
+    assert any("is restored" in note for note in done.notes)
+
+
+def test_no_private_key_is_in_it(old: Path) -> None:
+    secret = b"-----BEGIN PRIVATE KEY-----"
+    for place in ("etc/kerbstone/gw.key", "store/key.pem", "etc/kerbstone/meters/x.key"):
+        (old / place).write_bytes(secret)
+    folder = old / "var/lib/kerbstone-identity/current"
+    folder.mkdir(parents=True)
+    (folder / "key.pem").write_bytes(secret)
+    assert secret not in gzip.decompress(backed_up(old)[0])
+
+
+def test_the_last_act_of_a_box_ends_it_and_can_be_taken_back_in_doubt(old: Path) -> None:
+    backed_up(old)
+    with pytest.raises(HandedOverError, match="outbox rescue"):
+        take_over(old / "store", old / "run")
+    assert undo_hand_over(places(old))
+    assert past_of_next_start(old) == "older", "nobody knows what another box has counted"
+    assert not undo_hand_over(places(old))
+
+
+def test_a_last_act_that_failed_leaves_the_box_as_it_was(old: Path) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    wish = BackupWish(True, "anna", WALL_NS)
+    with pytest.raises(OSError, match="No space left"):
+        take_backup(
+            places(old), wish, lambda: contextlib.nullcontext(Full()), lambda name, done: None
+        )
+    refuse_handed_over(old / "store")
+    assert past_of_next_start(old) == "known"
+
+
+def test_a_copy_does_not_count_on(old: Path, new: Path) -> None:
+    data, taken = backed_up(old, last=False)
+    assert not taken.head.last
+    refuse_handed_over(old / "store")
+    restored(data, new)
+    assert past_of_next_start(new) == "older"
+
+
+def test_a_box_that_has_handed_over_makes_no_copies_that_count_on(old: Path) -> None:
+    backed_up(old)
+    assert backed_up(old, last=False)[1].head.last
+
+
+def test_a_card_that_cannot_be_marked_is_said(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("edge.diagnose.takingbackup.write_hand_over", read_only)
+    _, taken = backed_up(old)
+    assert taken.head.last
+    assert not taken.head.marked
+    assert any("do not start a box with it again" in note for note in taken.notes)
+
+
+def test_what_the_old_box_had_only_in_memory_goes_along(old: Path, new: Path) -> None:
+    """Its card fails; its gateway was stopped, and tmpfs is still there."""
+    outbox = opened(old, "boot-old")
+    epoch = outbox.begin()
+    outbox.commit(drafts(200, 2), {"engine": (1, b"e" * 200)}, clock=Stamp(201 * S, 201 * S, NONE))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
+    outbox.commit(drafts(300, 3), {"engine": (1, b"e" * 200)}, clock=Stamp(301 * S, 301 * S, NONE))
+    outbox._storage.readonly_disk.end()
+    outbox.journal.close()  # the process ends; its disk answers nothing
+    data, taken = backed_up(old)
+    assert "state/carried.commit.log" in taken.head.names()
+    restored(data, new)
+    take_over(new / "store", new / "run")
+    again = opened(new, "boot-new")
+    found = again.begin()
+    bodies = [stored.record.body["n"] for stored in everything(again) if "n" in stored.record.body]
+    assert bodies == [*range(100, 112), 200, 201, 300, 301, 302]
+    assert found.former is not None
+    assert found.former.epoch == epoch.epoch
+    assert found.former.last["air"] == 5
+    assert found.past == "known"
+    again.close()
+
+
+@pytest.mark.parametrize(("site", "said"), [
+    (SITE.replace(b"gw-1", b"gw-2"), "is of gateway town/gw-1, and this box is town/gw-2"),
+    (SITE.replace(b"town", b"village"), "this box is village/gw-1"),
+])  # fmt: skip
+def test_the_backup_of_another_gateway_is_refused(
+    old: Path, new: Path, site: bytes, said: str
+) -> None:
+    data, _ = backed_up(old)
+    places(new).site_file.write_bytes(site)
+    with pytest.raises(RestoreError, match=said):
+        restored(data, new)
+    assert not (new / "store").exists()
+
+
+def test_the_backup_of_another_role_is_refused(old: Path, new: Path) -> None:
+    claim = 'site = "town"\nrole = "{}"\ngateway = "gw-1"\n'
+    for box, role in ((old, "crossing"), (new, "car_park")):
+        folder = box / "boot/firmware"
+        folder.mkdir(parents=True)
+        (folder / "kerbstone-claim.toml").write_text(claim.format(role))
+    data, taken = backed_up(old)
+    assert taken.head.role == "crossing"
+    with pytest.raises(RestoreError, match="of role crossing, and this box is car_park"):
+        restored(data, new)
+
+
+def test_a_damaged_one_changes_nothing(old: Path, new: Path) -> None:
+    data, _ = backed_up(old)
+    for cut in (len(data) // 3, len(data) - 60):
+        with pytest.raises(BackupFileError):
+            restored(data[:cut], new)
+        assert list((new / "store").iterdir()) == []
+    assert not places(new).own_site_file.exists()
+
+
+def test_a_gateway_that_runs_is_not_touched(old: Path, new: Path) -> None:
+    data, _ = backed_up(old)
+    (new / "store").mkdir()
+    lock = FolderLock(new / "store")
+    assert lock.take()
+    with pytest.raises(RestoreError, match="stop the gateway first"):
+        restored(data, new)
+    lock.release()
+    remove_hand_over(old / "store")
+    lock = FolderLock(old / "store")
+    assert lock.take()
+    with pytest.raises(BackupError, match="in use"):
+        backed_up(old, last=False)
+    lock.release()
+
+
+def test_a_box_that_has_recorded_itself_is_asked_first(old: Path, new: Path) -> None:
+    numbered(new, "boot-new", 1, 900)
+    data, _ = backed_up(old)
+    with pytest.raises(RestoreError, match=r"4 records that wait.*--set-aside"):
+        restored(data, new)
+    restored(data, new, set_aside=True)
+    assert kept_aside(new) == 4
+    assert what_is_there(new).waiting == tuple(range(100, 112))
+
+
+def test_a_second_restore_of_the_same_backup_takes_nothing_back(old: Path, new: Path) -> None:
+    data, _ = backed_up(old)
+    restored(data, new)
+    outbox = opened(new, "boot-new")
+    outbox.begin()
+    outbox.commit(drafts(500, 4), {"engine": (1, b"e" * 200)})
+    outbox.close()
+    assert restored(data, new).already
+    assert what_is_there(new).waiting[-4:] == tuple(range(500, 504))
+
+
+def test_what_lies_in_memory_of_a_failing_new_card_is_sent_first(old: Path, new: Path) -> None:
+    data, _ = backed_up(old)
+    (new / "run" / "commit.log").write_bytes(b"x")
+    with pytest.raises(RestoreError, match="replace the card"):
+        restored(data, new)
+
+
+def test_a_card_without_room_is_named_before_anything_is_written(
+    old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = backed_up(old)
+    real = os.statvfs(new)
+
+    class Full:
+        f_bavail, f_frsize = 100, real.f_frsize
+
+    monkeypatch.setattr("edge.diagnose.restoring.os.statvfs", lambda _: Full)
+    with pytest.raises(OSError, match="MB are free"):
+        restored(data, new)
+    assert list((new / "store").iterdir()) == []
+
+
+def test_an_own_site_file_is_kept(old: Path, new: Path) -> None:
+    data, _ = backed_up(old)
+    mine = SITE + b"# for the new box\n"
+    places(new).site_file.write_bytes(mine)
+    done = restored(data, new)
+    assert places(new).site_file.read_bytes() == mine
+    assert any("is kept as it is" in note for note in done.notes)
+
+
+def test_a_signed_site_file_is_left_to_enrolment(old: Path, new: Path) -> None:
+    signed = old / "var/lib/kerbstone-identity/site.toml"
+    signed.parent.mkdir(parents=True)
+    signed.write_bytes(SITE)
+    out = io.BytesIO()
+    where = BackupPlaces(old, old / "store", old / "run", signed)
+    taken = take_backup(
+        where, BackupWish(True, "anna", WALL_NS), lambda: contextlib.nullcontext(out),
+        lambda name, done: None,
+    )  # fmt: skip
+    assert "config/signed.site.toml" in taken.head.names()
+    restored(out.getvalue(), new)
+    assert not places(new).own_site_file.exists()
+
+
+def test_a_damaged_outbox_goes_along_and_is_said(old: Path, new: Path) -> None:
+    path = old / "store" / "outbox.db"
+    data = bytearray(path.read_bytes())
+    data[1024 : len(data) // 2] = bytes(len(data) // 2 - 1024)
+    path.write_bytes(data)
+    backup, taken = backed_up(old)
+    assert any("is damaged" in note for note in taken.notes)
+    assert any("is damaged" in note for note in restored(backup, new).notes)
+
+
+def test_a_mounted_card_names_its_own_folders(tmp_path: Path) -> None:
+    (tmp_path / "etc/kerbstone").mkdir(parents=True)
+    file = tmp_path / "etc/kerbstone/site.toml"
+    found = backup_places(tmp_path)
+    assert (found.store, found.run) == (tmp_path / "var/lib/kerbstone", None)
+    file.write_text('[site]\nid = "t"\ngateway = "gw-1"\n[store]\ndir = "/data/outbox"\n')
+    found = backup_places(tmp_path)
+    assert found.store == tmp_path / "data/outbox"
+    named = whose_box(found)
+    assert named is not None
+    assert named.owner == "t/gw-1"
+
+
+def test_an_enrolled_card_knows_its_name_without_a_site_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / boxplaces.HOME
+    home.parent.mkdir(parents=True)
+    home.write_text('{"site": "t", "gateway": "gw-9", "role": "crossing"}')
+    named = whose_box(backup_places(tmp_path))
+    assert named is not None
+    assert (named.owner, named.role) == ("t/gw-9", "crossing")
+    home.write_text("[1]")
+    assert whose_box(backup_places(tmp_path)) is None
+
+
+def test_a_card_that_is_mounted_is_backed_up_as_it_lies_there(old: Path, new: Path) -> None:
+    outbox = opened(old, "boot-old")
+    outbox.begin()
+    outbox.commit(drafts(200, 5), {"engine": (1, b"e" * 200)})
+    disk, outbox._storage.disk = outbox._storage.disk, None  # killed: its log is in no database
+    data, taken = backed_up(old, run=False)
+    assert disk is not None  # whoever lets go of it closes it, and brings the log in
+    assert "state/outbox.db-wal" in taken.head.names()
+    assert taken.head.records == 17
+    restored(data, new)
+    assert what_is_there(new).waiting == (*range(100, 112), *range(200, 205))
+
+
+def test_a_folder_without_an_outbox_is_named(new: Path) -> None:
+    (new / "store").mkdir()
+    with pytest.raises(BackupError, match="there is no outbox"):
+        backed_up(new)

@@ -1,0 +1,165 @@
+"""Each page in a browser, at both sizes and in both languages: it shows what is there, asks nobody
+else, and axe finds nothing."""
+
+import time
+from typing import Any
+
+import pytest
+
+from edge.web.pages import PAGES
+from tests.kit.browser import SIZES, open_tab
+from tests.kit.webpage import WebPage
+from tests.web.browser.conftest import Box, log_in
+
+
+def violations(tab: Any) -> list[str]:
+    """What axe finds, as sentences."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(tab).response["violations"]
+    return [
+        f"{each['id']} ({each['impact']}): {[node['html'][:120] for node in each['nodes']][:3]}"
+        for each in found
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("size", SIZES)
+def test_each_page_has_no_violation_and_asks_nobody_else(
+    chromium: Any, box: Box, size: str, language: str
+) -> None:
+    tab = open_tab(chromium, size, language)
+    asked, wrong = [], []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+    tab.goto(f"{box.page.url}/")
+    tab.wait_for_selector("#secret")
+    assert violations(tab) == []
+    log_in(tab, box.page)
+    for name in PAGES:
+        tab.goto(f"{box.page.url}/#/{name}")
+        tab.wait_for_selector(f".page.{name}")
+        tab.wait_for_timeout(1000)
+        for part in tab.query_selector_all("details.day > summary"):
+            part.click()
+        tab.wait_for_timeout(700)
+        assert violations(tab) == [], f"{name}, {size}, {language}"
+        wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{name} is wider than the screen by {wide}"
+        lang = tab.evaluate("document.documentElement.lang")
+        assert lang.startswith(language)
+    assert wrong == []
+    assert {url.partition("/api")[0].partition("/static")[0] for url in asked} >= {box.page.url}
+    assert all(url.startswith(f"{box.page.url}/") for url in asked), asked
+    tab.context.close()
+
+
+def test_dark_and_more_contrast_have_no_violation(chromium: Any, box: Box) -> None:
+    tab = open_tab(chromium, color_scheme="dark")
+    log_in(tab, box.page)
+    for name in ("overview", "lanes", "devices", "queue"):
+        tab.goto(f"{box.page.url}/#/{name}")
+        tab.wait_for_selector(f".page.{name}")
+        tab.wait_for_timeout(1000)
+        assert violations(tab) == [], name
+    tab.context.close()
+
+
+def test_a_lane_moves_within_a_second_of_a_vehicle(tab: Any, box: Box) -> None:
+    log_in(tab, box.page, "lanes")
+    box.street.chip.wait_requested(["lead", "trail"], 60)
+    lead = tab.locator(".loop").first
+    for _ in range(4):
+        lead.locator(".level", has_text="free").wait_for()
+        began = time.monotonic()
+        box.street.chip.drive("lead", True, time.monotonic_ns())
+        lead.locator(".level", has_text="OCCUPIED").wait_for()
+        took_s = time.monotonic() - began
+        box.street.chip.drive("lead", False, time.monotonic_ns())
+        assert took_s < 1.0
+        time.sleep(0.37)
+
+
+def test_a_vehicle_that_passed_is_shown_with_speed_and_length(tab: Any, box: Box) -> None:
+    log_in(tab, box.page, "lanes")
+    box.street.drive(every_s=1.5)
+    try:
+        tab.locator(".vehicles li", has_text="50 km/h").first.wait_for()
+        assert "4.5 m" in tab.locator(".vehicles li", has_text="50 km/h").first.inner_text()
+    finally:
+        box.street.end()
+
+
+def test_a_name_in_any_script_is_text_and_isolated(tab: Any, box: Box) -> None:
+    log_in(tab, box.page, "lanes")
+    name = tab.locator("bdi", has_text="北街 <b>nord</b>").first
+    name.wait_for()
+    assert tab.locator("main b").count() == 0
+
+
+def test_values_have_plots_of_the_last_day_with_their_figures_in_words(tab: Any, box: Box) -> None:
+    log_in(tab, box.page, "values")
+    tab.locator(".reading", has_text="23.5").first.wait_for()
+    time.sleep(4.5)  # until a window has ended
+    tab.locator("details.day > summary").first.click()
+    figure = tab.locator(".plot", has_text="Temperature")
+    figure.locator("canvas").first.wait_for()
+    assert "last 23.5" in figure.inner_text()
+
+
+def test_frames_of_a_bus_are_shown_while_somebody_looks(tab: Any, box: Box) -> None:
+    log_in(tab, box.page, "devices")
+    tab.get_by_text("Frames on the wire").first.click()
+    tab.locator(".frames tr.out").first.wait_for()
+    assert "0x69" in tab.locator(".frames").first.inner_text()
+
+
+def test_the_doctor_runs_and_says_what_it_found(tab: Any, box: Box) -> None:
+    log_in(tab, box.page, "doctor")
+    tab.get_by_role("button", name="Start").click()
+    tab.locator(".verdict").wait_for(timeout=120_000)
+    assert tab.locator("article.issue").count() > 0
+
+
+def test_the_language_changes_all_of_the_page(tab: Any, box: Box) -> None:
+    log_in(tab, box.page, "queue")
+    tab.get_by_role("heading", name="Link to the city").wait_for()
+    tab.get_by_role("button", name="中文").click()
+    tab.get_by_role("heading", name="与城市平台的连接").wait_for()
+    tab.reload()
+    tab.get_by_role("heading", name="与城市平台的连接").wait_for()
+
+
+def test_all_is_reached_by_the_keyboard(chromium: Any, box: Box) -> None:
+    tab = open_tab(chromium, "desktop")
+    log_in(tab, box.page)
+    seen = set()
+    for _ in range(30):
+        tab.keyboard.press("Tab")
+        seen.add(tab.evaluate("document.activeElement.textContent.trim()"))
+    assert {"Lanes", "Devices", "Log", "Log out", "中文"} <= seen
+    tab.focus("nav a[href='#/lanes']")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(".page.lanes")
+    assert tab.evaluate("document.activeElement.id") == "main"
+    tab.context.close()
+
+
+def test_the_page_says_when_the_daemon_has_gone_and_goes_on_when_it_is_back(
+    tab: Any, box: Box
+) -> None:
+    log_in(tab, box.page, "lanes")
+    tab.locator(".loop").first.wait_for()
+    assert box.gateway.stop() == 0
+    tab.locator(".state.wrong", has_text="does not run").wait_for()
+    box.gateway.start()
+    tab.locator(".state.wrong").wait_for(state="detached")
+    tab.locator(".loop .level", has_text="free").first.wait_for()
+
+
+def test_the_page_says_when_its_own_server_has_gone(tab: Any, tmp_path: Any) -> None:
+    with WebPage(tmp_path, tmp_path / "run") as page:
+        log_in(tab, page)
+        page.stop()
+        tab.locator(".state.wrong", has_text="No connection").wait_for()
