@@ -35,8 +35,8 @@ from edge.gateway.configapply import (
 from edge.gateway.configdiff import ConfigDiff
 from edge.gateway.lastgood import LIMIT
 from edge.gateway.sitefile import SiteFile, SiteFileChangedError
-from edge.gateway.trialstate import CONFIRM_LIMIT_S
 from edge.identity.configoutcome import OUTCOME_FILE, OUTCOME_NAME, read_config_outcome
+from edge.identity.configspool import CONFIRM_LIMIT_S
 from edge.kernelclock import KernelClock
 from edge.terminal import echo, echo_json
 

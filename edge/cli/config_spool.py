@@ -11,7 +11,8 @@ from pathlib import Path
 from edge.cli.site_options import is_signed_box
 from edge.core import ConfigError
 from edge.gateway.configapply import ApplyRefusedError, ConfigApplier, UnusableTextError
-from edge.gateway.configspool import (
+from edge.identity.configoutcome import read_config_outcome
+from edge.identity.configspool import (
     FINDINGS,
     ConfigAnswer,
     ConfigRequest,
@@ -21,7 +22,6 @@ from edge.gateway.configspool import (
     take_request,
     write_answer,
 )
-from edge.identity.configoutcome import read_config_outcome
 from edge.kernelclock import KernelClock
 from edge.terminal import echo
 

@@ -33,8 +33,8 @@ from edge.control.protocol import VerbError
 from edge.core import ConfigError, Stamp
 from edge.gateway.changescope import ChangeScope
 from edge.gateway.configdiff import compare_site_text
-from edge.gateway.trialstate import CONFIRM_LIMIT_S
 from edge.gateway.trialwatch import ConfigChangeError, ConfigControl, TriedDaemon
+from edge.identity.configspool import CONFIRM_LIMIT_S
 from edge.identity.proposal import PROPOSAL_LIMIT
 from edge.kernelclock import KernelClock
 

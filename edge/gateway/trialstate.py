@@ -25,6 +25,7 @@ from edge.core.release import VERSION
 from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import read_beginning
+from edge.identity.configspool import CONFIRM_LIMIT_S
 
 LOG: Final = logging.getLogger("kerbstone")
 
@@ -34,7 +35,6 @@ REJECTED_KEPT: Final = 8  # files that are known to have failed; more are a pers
 NAMES_KEPT: Final = 500
 INTERRUPTED_LIMIT: Final = 3  # power cuts within one trial
 TEXT_LIMIT: Final = 300  # characters of a reason
-CONFIRM_LIMIT_S: Final = 86_400
 KILLED_TEXT: Final = (
     "the process that ran with it was killed, or ended with an error, in its trial (the memory, "
     "the watchdog or a fault: `journalctl -u kerbstone` says which)"

@@ -6,7 +6,7 @@ from typing import Final
 
 LANGUAGES: Final = ("en", "zh")
 PAGES: Final = (
-    "overview", "lanes", "values", "devices", "queue", "flags", "doctor", "log",
+    "overview", "lanes", "values", "devices", "queue", "flags", "doctor", "configuration", "log",
 )  # fmt: skip
 SHELL: Final = "shell"
 SHARED: Final = ("terms", "issues", "checks")

@@ -27,5 +27,8 @@ READING: Final[Mapping[str, PageVerb]] = {
     "history": PageVerb(("source",)),
     "flags": PageVerb(),
     "frames": PageVerb(("bus",)),
+    "config": PageVerb(),
 }
-CHANGING: Final[Mapping[str, PageVerb]] = {}
+CHANGING: Final[Mapping[str, PageVerb]] = {
+    "config_step": PageVerb(("op", "text", "digest"), 60.0),
+}

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 from edge.cli import config as module
-from edge.gateway.configspool import (
+from edge.gateway.lastgood import file_digest
+from edge.gateway.sitefile import SiteFile
+from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome
+from edge.identity.configspool import (
     ConfigRequest,
     config_spool,
     leave_request,
     read_answer,
 )
-from edge.gateway.lastgood import file_digest
-from edge.gateway.sitefile import SiteFile
-from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome
 from edge.identity.runfiles import BOX_NAME, BoxNames
 from tests.cli.answering_daemon import answering
 from tests.config.test_sitechanges import SITE

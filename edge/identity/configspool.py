@@ -18,7 +18,6 @@ from msgspec import Meta
 from edge.core import ConfigError
 from edge.durable.atomicwrite import own_name, replace_file
 from edge.durable.readfile import read_beginning
-from edge.gateway.trialstate import CONFIRM_LIMIT_S
 from edge.identity.proposal import PROPOSAL_LIMIT, check_visible
 from edge.identity.runfiles import RUN
 
@@ -28,6 +27,7 @@ ANSWER_NAME: Final = "answer.json"
 REQUEST_MODE: Final = 0o640
 ANSWER_MODE: Final = 0o640
 FINDINGS: Final = 100  # of an answer
+CONFIRM_LIMIT_S: Final = 86_400  # seconds within which somebody may have to confirm
 
 
 class ConfigRequest(msgspec.Struct, frozen=True, kw_only=True):

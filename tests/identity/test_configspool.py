@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core import ConfigError
-from edge.gateway.configspool import (
+from edge.identity.configspool import (
     REQUEST_NAME,
     ConfigAnswer,
     ConfigRequest,
