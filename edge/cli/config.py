@@ -48,6 +48,7 @@ STATES: Final = {
     "none": "in use, edited by hand",
     "trial": "in use, on trial",
     "confirmed": "in use, has run well",
+    "unwatched": "in use by a daemon that was started by hand, which watches no change",
     "rolled_back": "not used: the last good configuration runs",
 }
 EXAMPLES: Final = """\

@@ -3,10 +3,11 @@ changed.
 
 `config` takes nothing, and says how it stands: `file`; `signed` (only the operator can change it);
 `digest` of the file as it lies there, `running` of what runs, `changed` when they are not the same
-file; `state` (`none`: edited by hand, `trial`, `confirmed`, `rolled_back`), `reason` and `text` of
-the latter; `waiting`, a change that is under way; `trial`: null, or `digest`, `vouched`,
-`confirm_s`, `confirm_left_s` (null: no need), `health_left_s` (of good health that are still to
-come; null: not known yet) and `held` (why it stays open, or "").
+file; `state` (`none`: edited by hand, `trial`, `confirmed`, `rolled_back`, or `unwatched`: the
+daemon was started by hand, and keeps no last good one), `reason` and `text` of `rolled_back`;
+`waiting`, a change that is under way; `trial`: null, or `digest`, `vouched`, `confirm_s`,
+`confirm_left_s` (null: no need), `health_left_s` (of good health that are still to come; null: not
+known yet) and `held` (why it stays open, or "").
 
 `config_step` has an `op`:
 
@@ -33,12 +34,21 @@ from edge.control.protocol import VerbError
 from edge.core import ConfigError, Stamp
 from edge.gateway.changescope import ChangeScope
 from edge.gateway.configdiff import compare_site_text
+from edge.gateway.lastgood import file_digest
 from edge.gateway.trialwatch import ConfigChangeError, ConfigControl, TriedDaemon
 from edge.identity.configspool import CONFIRM_LIMIT_S
 from edge.identity.proposal import PROPOSAL_LIMIT
 from edge.kernelclock import KernelClock
 
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+UNWATCHED_TEXT: Final = (
+    "this daemon was started by hand, so it keeps no last good configuration, and cannot watch "
+    "another one: replace the file, and start it again"
+)
+UNWATCHED: Final[Mapping[str, Any]] = {
+    "signed": False, "digest": "", "running": "", "changed": False, "state": "unwatched",
+    "reason": "", "text": "", "waiting": "", "trial": None,
+}  # fmt: skip
 BUSY_TEXT: Final = "another file is being compared: try again"
 LONG_TEXT: Final = "a site file that is sent has at most {} bytes; this one has {}"
 
@@ -47,43 +57,40 @@ class ConfigVerb:
     """Belongs to the main loop. Texts are compared in a thread, one at a time: a hostile one costs
     a second of the processor, and no edge."""
 
-    def __init__(self, control: ConfigControl, daemon: TriedDaemon) -> None:
+    def __init__(self, control: ConfigControl | None, daemon: TriedDaemon) -> None:
+        """`control` None: a person has started the daemon by hand, and nobody supervises it."""
         self._control, self._daemon = control, daemon
         self._comparing = asyncio.Lock()
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """How it stands."""
+        if self._control is None:
+            return {**UNWATCHED, "file": self._daemon.site.file}
         return self._control.status()
 
     async def step(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """See above. Raises VerbError."""
+        if (control := self._control) is None:
+            raise VerbError(UNWATCHED_TEXT)
         try:
             match request.get("op"):
                 case "text":
-                    return self._text()
+                    return _text(control)
                 case "diff":
                     return await self._diff(request.get("text"))
                 case "announce":
-                    self._control.announce(_digest(request), _seconds(request))
+                    control.announce(_digest(request), _seconds(request))
                     return {}
                 case "take":
-                    return _restarts(await self._control.take(_digest(request)))
+                    return _restarts(await control.take(_digest(request)))
                 case "confirm":
-                    self._control.confirm(_digest(request))
-                    return self._control.status()
+                    control.confirm(_digest(request))
+                    return control.status()
                 case "rollback":
-                    return _restarts(await self._control.roll_back(_digest(request)))
+                    return _restarts(await control.roll_back(_digest(request)))
         except (ConfigChangeError, ConfigError) as error:
             raise VerbError(str(error)) from error
         raise VerbError("op is one of text, diff, announce, take, confirm, rollback")
-
-    def _text(self) -> dict[str, Any]:
-        data = self._control.last_good.present()
-        try:
-            text = mask_secrets(data.decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise VerbError("the site file is not UTF-8 text") from error
-        return {"text": text, "digest": self._control.status()["digest"]}
 
     async def _diff(self, text: object) -> dict[str, Any]:
         if not isinstance(text, str):
@@ -95,6 +102,15 @@ class ConfigVerb:
         async with self._comparing:
             site, now = self._daemon.site, KernelClock().now()
             return await asyncio.to_thread(_compared, site, text, now)
+
+
+def _text(control: ConfigControl) -> dict[str, Any]:
+    data = control.last_good.present()
+    try:
+        text = mask_secrets(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise VerbError("the site file is not UTF-8 text") from error
+    return {"text": text, "digest": file_digest(data)}
 
 
 def _compared(site: Site, text: str, now: Stamp) -> dict[str, Any]:

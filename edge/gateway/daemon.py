@@ -328,7 +328,7 @@ class Daemon:
                 buses,
                 data_saver,
                 self._urgent,
-                None if configuration is None else ConfigVerb(configuration, self),
+                ConfigVerb(configuration, self),
             )
             backup = backup_verb(outbox, site, board.serial)
             control = ControlServer(run_dir, {**verbs, "backup": backup})

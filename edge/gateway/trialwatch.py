@@ -46,7 +46,9 @@ TRIAL_TEXT: Final = "a changed configuration is on trial{}: {}"
 CONFIRMED_TEXT: Final = "the changed configuration has run well, and is the last good one now"
 UNCONFIRMED_TEXT: Final = "nobody confirmed it within {} s"
 BY_HAND_TEXT: Final = "a person rolled it back"
-NO_GOOD_TEXT: Final = "there is no other configuration that ran well: nothing to go back to"
+NO_GOOD_TEXT: Final = (
+    "no configuration has run well for five minutes on this box yet, so nothing could come back"
+)
 NOT_BLAMED_TEXT: Final = "the former configuration cannot read {} either: tried again"
 
 
@@ -136,7 +138,10 @@ class ConfigControl:
         if self.last_good.fallback:
             await self._look_at_fallback(gateway, now)
         elif trial is not None:
-            await self._look_at_trial(gateway, trial, now)
+            try:
+                await self._look_at_trial(gateway, trial, now)
+            except ConfigChangeError as error:  # the last good one is no use to this version
+                LOG.error("the configuration on trial stays: %s", error)
         elif not self._good:
             self._look_at_plain(gateway, now)
 
@@ -233,7 +238,15 @@ class ConfigControl:
     # -- what may be done --------------------------------------------------------------------------
 
     def announce(self, digest: str, confirm_s: int) -> None:
-        """A file with this digest is about to take the place of the present one."""
+        """A file with this digest is about to take the place of the present one.
+
+        Without one that ran well there is nothing to go back to, and no trial. Raises
+        ConfigChangeError where somebody relies on that.
+        """
+        if not self.last_good.good_bytes():
+            if confirm_s:
+                raise ConfigChangeError(NO_GOOD_TEXT)
+            return
         self._announced = digest, confirm_s
         if not self._is_good(digest):
             self.last_good.trials.open(digest, self._working(), confirm_s=confirm_s)

@@ -32,8 +32,7 @@ def control_verbs(
     urgent: UrgentEvents,
     config: ConfigVerb | None = None,
 ) -> Mapping[str, ControlVerb]:
-    """Verb -> what answers it. `points` are those of every polled device, as they are then.
-    `config` None: this process keeps no last good configuration."""
+    """Verb -> what answers it. `points` are those of every polled device, as they are then."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
         return status_for_people(sources, await outbox_status(sources))

@@ -362,3 +362,20 @@ def test_the_played_site_is_one(tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
     file.write_text(HEARD.format(folder=tmp_path))
     assert set(load_site(file, drivers.catalogue()).devices) == {"hut_air", "main"}
+
+
+async def test_without_one_that_ran_well_there_is_no_trial_and_nothing_is_promised(
+    tmp_path: Path,
+) -> None:
+    async def scene(box: PlayedBox) -> None:
+        (box.folder / "state" / GOOD_NAME).unlink()
+        new = box.text.replace("0x44", "0x45")
+        with pytest.raises(ConfigChangeError, match="nothing could come back"):
+            box.control.announce(file_digest(new.encode()), 600)
+        await box.take(new)
+        box.daemon.gateway.connected, box.former_answers = False, True
+        await box.run(700)
+        assert box.control.status()["trial"] is None
+        assert box.daemon.site.devices["hut_air"].options["address"] == 0x45
+
+    await played(tmp_path, scene)

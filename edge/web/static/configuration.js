@@ -29,10 +29,12 @@ export async function show({ main, words, session, ask, change, get, post, error
   let base = "";
   let compared = null; // the text that was compared last
   let signed = false;
+  let watched = false;
   let closed = false;
   main.append(state, told, mayChange ? editor : el("p", { class: "quiet" }, words.text("locked")));
 
   async function busy(work) {
+    if (!watched) return;
     for (const each of [compare, apply, again]) each.disabled = true;
     replace(told);
     try {
@@ -134,6 +136,7 @@ export async function show({ main, words, session, ask, change, get, post, error
 
   function drawState(found) {
     signed = found.signed;
+    watched = found.state !== "unwatched";
     trial = found.trial;
     const mark = { trial: "doubt", rolled_back: "bad" }[found.state] ?? "good";
     line.className = `verdict ${mark}`;
@@ -157,7 +160,7 @@ export async function show({ main, words, session, ask, change, get, post, error
   }
 
   await look();
-  if (mayChange) await busy(load);
+  if (mayChange && watched) await busy(load);
   const timer = setInterval(look, LOOK_MS);
   return {
     part() {},
