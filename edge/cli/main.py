@@ -26,6 +26,7 @@ VERBS: Final = {
     "decode": "decode recorded frames",
     "doctor": "say what is wrong, from the wires to the city, and what to do",
     "scan": "find the devices on the wires, and print them as a configuration",
+    "config": "change the site file as a transaction: diff, apply, confirm, rollback, status",
     "propose": "send a site file to the operator, who signs it",
     "commission": "prove what was mounted, step by step, and sign the acceptance",
     "access-point": "open a Wi-Fi for a phone at the door, for an hour",
