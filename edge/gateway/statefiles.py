@@ -12,6 +12,7 @@ from typing import Final
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.durable.atomicwrite import NEW_SUFFIX
 from edge.gateway.commissionfiles import DAMAGED_NAME, SHEETS, STATE_NAME
+from edge.gateway.trialstate import TRIAL_NAME
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.epochs import EPOCH_FILE
@@ -38,6 +39,7 @@ OWN: Final = (
     "probe",
     "start_history",
     "last_good.toml",
+    TRIAL_NAME,  # of configurations that ran, or did not, on this box
     HANDED_OVER,
     SWAP_NOTE,
     STAGING,
