@@ -22,6 +22,7 @@ LOG_ENDS: Final = ("-wal", "-journal")  # of the database
 CARRIED_LOG: Final = f"carried.{COMMIT_LOG_NAME}"  # of the former box, until the outbox has it
 HANDED_OVER: Final = "handed_over.json"
 SWAP_NOTE: Final = "box_swap.json"
+COPIED: Final = "copied"  # a mark: another box may send the rows that lie here, as they are now
 STAGING: Final = "restore.new"  # a folder: a restore that is under way
 READY: Final = "restore.ready"  # a folder: one that will be, whatever happens
 
@@ -42,6 +43,7 @@ OWN: Final = (
     TRIAL_NAME,  # of configurations that ran, or did not, on this box
     HANDED_OVER,
     SWAP_NOTE,
+    COPIED,
     STAGING,
     READY,
     "quarantine",
@@ -81,6 +83,7 @@ def is_carried(name: str) -> bool:
 
 __all__ = [
     "CARRIED_LOG",
+    "COPIED",
     "HANDED_OVER",
     "READY",
     "SITE_FILE_NAME",

@@ -1,6 +1,5 @@
 """Login, its ends and its limits, as a person in a browser meets them."""
 
-import contextlib
 from typing import Any
 
 from tests.kit.browser import open_tab
@@ -60,13 +59,16 @@ def test_a_second_tab_never_acts_for_a_session_that_has_ended(chromium: Any, box
     tab.fill("#secret", box.page.secret)
     tab.press("#secret", "Enter")
     tab.wait_for_selector(".page.overview")
-    start = second.get_by_role("button", name="Start")
-    with contextlib.suppress(Exception):  # it may go while it is looked at
-        start.click(timeout=1000)
-        second.wait_for_timeout(1500)
-    said = second.locator("body").inner_text()
-    begun = "Looking for" in said or "Ended" in said
-    assert begun or "before the last login" in said or second.locator("#secret").count() == 1, said
+    press = "document.querySelectorAll('.doctor button').forEach((each) => each.click())"
+    ends = ("Looking for", "Ended", "before the last login", "Secret of this box")
+    said = ""
+    for _ in range(8):  # it may be drawn anew while it is pressed
+        second.evaluate(press)
+        second.wait_for_timeout(1000)
+        said = second.locator("body").inner_text()
+        if any(end in said for end in ends):
+            break
+    assert any(end in said for end in ends), said
     tab.context.close()
 
 
