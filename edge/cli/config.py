@@ -51,20 +51,12 @@ STATES: Final = {
     "unwatched": "in use by a daemon that was started by hand, which watches no change",
     "rolled_back": "not used: the last good configuration runs",
 }
-EXAMPLES: Final = """\
-examples:
-  # what would change, and what would start anew
-  kerbstone config diff new.toml
-  # apply it; it comes back by itself unless you confirm within ten minutes
-  sudo kerbstone config apply new.toml --confirm-within 10m
-  kerbstone config confirm
-"""
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "config", help="change the site file as a transaction", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for name, text in (

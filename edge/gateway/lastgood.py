@@ -1,10 +1,10 @@
 """The last configuration that ran well: what runs when a new one has failed.
 
 In the state folder lie `last_good.toml`, the exact bytes of a site file that ran well for five
-minutes (`watch_trial` judges that), and `start_history`: how many starts with which file did
-not become good. A start counts before it reads its file, and a start that is stopped in order does
-not count. After FAILED_STARTS_LIMIT starts with the same bytes `last_good.toml` runs, if it is
-another one and can be used; the file is tried again when its bytes have changed, when it was
+minutes (`edge.gateway.trialwatch` judges that), and `start_history`: how many starts with which
+file did not become good. A start counts before it reads its file, and a start that is stopped in
+order does not count. After FAILED_STARTS_LIMIT starts with the same bytes `last_good.toml` runs, if
+it is another one and can be used; the file is tried again when its bytes have changed, when it was
 refused and is not any more (a newer Kerbstone), or after a day: by a wall clock that can be right,
 or of one process's own running.
 
