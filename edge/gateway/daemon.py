@@ -167,7 +167,7 @@ class Daemon:
             merge=merge_bodies,
             ballast_bytes=store.ballast_mb << 20,
             owner=site.place.owner,
-            copied=box_change.note is not None,
+            copied=box_change.copied,
             rider=manifest_schedule.manifests.riding,
             on_rows=flushed,
         )
@@ -176,6 +176,7 @@ class Daemon:
                 with contextlib.suppress(OSError):  # else the next start knows that it has it
                     forget_carried_log(folder)
             await know_the_past(clock, outbox)
+            other_box = await box_change.look(outbox)
             sender = make_sender(
                 site,
                 self._brokers,
@@ -207,7 +208,12 @@ class Daemon:
                 read_versions(board), certificate, self.pipeline.judge.models, sender.publish_meta
             )
             box_monitor = BoxMonitor(
-                BoxFacts(site.place.id, site.place.gateway, reboot_reason(outbox), board),
+                BoxFacts(
+                    site.place.id,
+                    site.place.gateway,
+                    reboot_reason(outbox, other_box=other_box),
+                    board,
+                ),
                 health_sources(outbox, sender, buses, self._stage, clock, self._log),
                 folder,
                 clock.now(),

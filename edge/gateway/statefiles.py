@@ -20,6 +20,7 @@ LOG_ENDS: Final = ("-wal", "-journal")  # of the database
 CARRIED_LOG: Final = f"carried.{COMMIT_LOG_NAME}"  # of the former box, until the outbox has it
 HANDED_OVER: Final = "handed_over.json"
 SWAP_NOTE: Final = "box_swap.json"
+COPIED: Final = "copied"  # a mark: another box may send the rows that lie here, as they are now
 STAGING: Final = "restore.new"  # a folder: a restore that is under way
 READY: Final = "restore.ready"  # a folder: one that will be, whatever happens
 
@@ -39,6 +40,7 @@ OWN: Final = (
     "last_good.toml",
     HANDED_OVER,
     SWAP_NOTE,
+    COPIED,
     STAGING,
     READY,
     "quarantine",
@@ -76,6 +78,7 @@ def is_carried(name: str) -> bool:
 
 __all__ = [
     "CARRIED_LOG",
+    "COPIED",
     "HANDED_OVER",
     "READY",
     "SITE_FILE_NAME",

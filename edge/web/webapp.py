@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from edge.core.clock import AsyncClock
 from edge.core.release import VERSION
@@ -82,7 +81,7 @@ class WebApp:
             Route("/api/config/{id}", self._for("session", self._config_answer), methods=["GET"]),
             Route("/{path:path}", self._static, methods=["GET"]),
         ]
-        return Guard(Starlette(routes=routes), self._settings)
+        return Guard(Router(routes), self._settings)  # without the frame of an error page
 
     def close(self) -> None:
         self._secret.close()

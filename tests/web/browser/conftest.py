@@ -37,7 +37,7 @@ class Box:
         self.page = WebPage(folder, folder / "run", site=self.gateway.config)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its loop is in the way of tests that have one of their own
 def chromium() -> Iterator[Any]:
     if why := missing():
         pytest.skip(why)
