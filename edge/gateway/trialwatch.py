@@ -365,7 +365,7 @@ class ConfigControl:
             state = "rolled_back"
         elif trial is not None:
             state = "trial"
-        elif self._good or last.trials.state.confirmed == last.digest:
+        elif self._good or self._is_good(last.digest):
             state = "confirmed"
         return {
             "file": str(last.file),

@@ -30,6 +30,7 @@ export async function show({ main, words, session, ask, change, get, post, error
   let compared = null; // the text that was compared last
   let signed = false;
   let watched = false;
+  let loads = false;
   let closed = false;
   main.append(state, told, mayChange ? editor : el("p", { class: "quiet" }, words.text("locked")));
 
@@ -99,7 +100,7 @@ export async function show({ main, words, session, ask, change, get, post, error
       await new Promise((done) => setTimeout(done, ANSWER_MS));
       const answer = await get(`/api/config/${id}`);
       if (answer.state === "waiting" || (answer.state === "replaced" && !answer.text)) continue;
-      if (answer.state === "taken") await load();
+      loads = answer.state === "taken"; // when the gateway answers again
       replace(told, el("p", { class: answer.state === "taken" ? "good" : "bad" }, words.text(`answer_${answer.state}`)),
         answer.text ? el("p", { lang: "en" }, bdi(answer.text)) : null,
         answer.errors?.length ? el("ul", { class: "plain" }, answer.errors.map((each) => el("li", {}, words.text("line", { line: number(each.line) }), " ", bdi(`${each.key}: ${each.text}`)))) : null);
@@ -126,6 +127,8 @@ export async function show({ main, words, session, ask, change, get, post, error
   async function look() {
     try {
       drawState(await ask("config"));
+      if (loads) await load();
+      loads = false;
     } catch (error) {
       line.className = "verdict doubt";
       replace(line, errorNodes(error));
