@@ -65,6 +65,14 @@ class LaneTraffic:
             raise ValueError(f"{fault!r} is no fault of this lane: {', '.join(known) or 'none'}")
         self.fault = fault
 
+    def drive(self, t_ns: int, speed_kmh: float, length_m: float) -> None:
+        """One vehicle comes now, whatever else does: the technician's."""
+        layout = self.stream.layout
+        vehicle = SimVehicle(0.0, speed_kmh, length_m)
+        (true,) = true_times([vehicle], layout.spacing_m, layout.loop_m)
+        over_ns = true.lead_off_ns - true.lead_on_ns
+        self._over(t_ns, t_ns + over_ns, true.trail_on_ns - true.lead_on_ns, length_m)
+
     def _plan(self, t_ns: int) -> None:
         per_hour = self._per_hour()
         if self.stream.empty or per_hour <= 0:
@@ -98,14 +106,17 @@ class LaneTraffic:
                 over_ns = round((vehicle.length_m + layout.loop_m) * 3.6 / slow * NS)
                 later_ns = round(layout.spacing_m * 3.6 / slow * NS)
             self._free_ns = at_ns + stands_ns + over_ns + MOVE_UP_NS
-        off_ns = at_ns + stands_ns + over_ns
+        self._over(at_ns, at_ns + stands_ns + over_ns, later_ns, vehicle.length_m)
+        return at_ns
+
+    def _over(self, on_ns: int, off_ns: int, later_ns: int, length_m: float) -> None:
+        """It is over the first loop, and as much later over the second."""
         first, second = self.lead, self.trail
         if self.fault == "swapped" and second is not None:
             first, second = second, first
-        first.over(at_ns, off_ns, vehicle.length_m)
+        first.over(on_ns, off_ns, length_m)
         if second is not None:
-            second.over(at_ns + later_ns, off_ns + later_ns, vehicle.length_m)
-        return at_ns
+            second.over(on_ns + later_ns, off_ns + later_ns, length_m)
 
 
 def _green_ns(signal: Signal, t_ns: int) -> int:

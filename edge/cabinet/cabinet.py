@@ -145,6 +145,14 @@ class Cabinet:
             one.misbehave(fault)
         return found
 
+    def drive(self, lane: str, speed_kmh: float, length_m: float) -> None:
+        """Somebody drives over a lane now. Raises ValueError for one that is not there."""
+        lanes = {name: one for played in self.lines.values() for name, one in played.lanes.items()}
+        if lane not in lanes:
+            raise ValueError(f"no lane is called {lane!r}; there are {', '.join(lanes) or 'none'}")
+        traffic = lanes[lane]
+        self.timeline.now(lambda t_ns: traffic.drive(t_ns, speed_kmh, length_m))
+
     def _device(self, number: int, name: str, source: Source | None) -> PlayedDevice:
         driver = self.site.devices[name].driver
         try:

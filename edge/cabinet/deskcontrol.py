@@ -1,4 +1,5 @@
-"""Faults by command from another terminal: what a running simulation answers on its socket.
+"""Faults and drives by command from another terminal: what a running simulation answers on its
+socket.
 
 The socket lies in the desk's folder and is its owner's alone. The words on it are those of the
 daemon's control socket (`edge/control/protocol.py`).
@@ -13,6 +14,8 @@ from edge.cabinet.playeddevice import NONE
 from edge.control.protocol import ControlVerb, VerbError
 
 WORD_MAX: Final = 128
+SPEED_KMH: Final = (3.0, 200.0)
+LENGTH_M: Final = (0.5, 30.0)
 
 
 def fault_row(cabinet: Cabinet, one: FaultTarget) -> dict[str, object]:
@@ -56,4 +59,22 @@ def cabinet_verbs(cabinet: Cabinet) -> dict[str, ControlVerb]:
             "target": target,
         }
 
-    return {"faults": faults, "fault": fault}
+    async def drive(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        lane = str(request.get("lane", ""))[:WORD_MAX]
+        speed = drive_number(request, "speed_kmh", SPEED_KMH)
+        length = drive_number(request, "length_m", LENGTH_M)
+        try:
+            cabinet.drive(lane, speed, length)
+        except ValueError as error:
+            raise VerbError(str(error)) from error
+        return {"lane": lane, "speed_kmh": speed, "length_m": length}
+
+    return {"faults": faults, "fault": fault, "drive": drive}
+
+
+def drive_number(request: Mapping[str, Any], key: str, limits: tuple[float, float]) -> float:
+    """Raises VerbError for one that no vehicle has."""
+    value, (low, high) = request.get(key), limits
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise VerbError(f"{key} is a number from {low:g} to {high:g}")
+    return float(value)

@@ -31,6 +31,15 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("what is wrong with a file, at a desk, too", "kerbstone check site.toml"),
         Example("the same for a program", "kerbstone check --json site.toml | jq .errors"),
     ),
+    "config": (
+        Example("what would change, and what would start anew", "kerbstone config diff new.toml"),
+        Example(
+            "apply it; it comes back by itself unless you confirm it in time",
+            "sudo kerbstone config apply new.toml --confirm-within 10m",
+        ),
+        Example("it may stay", "kerbstone config confirm"),
+        Example("how its trial goes", "kerbstone config status"),
+    ),
     "read": (
         Example("what a meter says now", "kerbstone read main_meter"),
         Example("does this lane's loop work?", "kerbstone read north_1 --watch"),
@@ -51,6 +60,24 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("what the service serves, on this machine only", "kerbstone web"),
         Example("to compare with what the phone shows", "sudo kerbstone web --fingerprint"),
         Example("a new secret for the login", "sudo kerbstone web secret"),
+    ),
+    "commission": (
+        Example("all steps, one after the other, at a terminal", "kerbstone commission"),
+        Example("begin without a terminal", 'kerbstone commission begin --by "A. Muster"'),
+        Example("all devices", "kerbstone commission test all"),
+        Example(
+            "look at the loops while somebody drives",
+            "kerbstone commission drive north_1 --speed 30",
+        ),
+        Example(
+            "what was measured at the feeder",
+            "kerbstone commission field loop:north_1.lead inductance_uh 122",
+        ),
+        Example("the last sheet, for people", "kerbstone commission export acceptance.html"),
+        Example(
+            "in the city: is this sheet whole, and that box's?",
+            "kerbstone commission verify acceptance.json --keys certs",
+        ),
     ),
     "import": (
         Example(

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             units=parse_units(args.units),
             lines=parse_lines(args.baud, args.parity),
         )
-        places = [_bus_place(args.config, place) for place in args.places]
+        places = [bus_place(args.config, place) for place in args.places]
         jobs = [
             make_scan_job(place, pace)
             for place in dict.fromkeys(places or scantargets.default_targets())
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
     """Search, show how far it is, print what was found."""
-    site, at_work = _site(args.config)
+    site, at_work = known_site(args.config)
     found = Scan(jobs, pace, site, at_work)
     if not has_cursor(err=True):  # no progress is shown there
         places = count_text(len(jobs), "place")
@@ -105,7 +105,7 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
     used = [*site.buses, *site.devices, *site.lanes, *site.bays] if site is not None else []
     text = tomlsnippet.render_tables([bus for one in jobs if (bus := one.bus()) is not None], used)
     if args.json:
-        facts = [_facts(one) for one in jobs]
+        facts = [scan_facts(one) for one in jobs]
         echo_json({"places": facts, "whole": whole, "toml": text}, indent=2)
     else:
         echo(*(line for one in jobs for line in _comment_lines(one)))
@@ -125,7 +125,7 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
     return 0 if known and not any(one.findings.unknown or one.refused for one in jobs) else 1
 
 
-def _bus_place(file: Path, place: str) -> str:
+def bus_place(file: Path, place: str) -> str:
     """Where a bus of the site file is, if this is the name of one. Raises ValueError."""
     if "/" in place or ":" in place or not file.exists():
         return place
@@ -176,7 +176,7 @@ def _within(value: float, low: float, high: float, name: str) -> float:
     return value
 
 
-def _site(file: Path) -> tuple[Site | None, BusesInUse]:
+def known_site(file: Path) -> tuple[Site | None, BusesInUse]:
     """The site, if there is one in order, and what running daemons work on."""
     site, folder = None, RUN_DIR
     if file.exists():
@@ -248,7 +248,7 @@ def _comment_lines(job: ScanJob) -> list[str]:
     return out
 
 
-def _facts(job: ScanJob) -> dict[str, object]:
+def scan_facts(job: ScanJob) -> dict[str, object]:
     return {
         "place": job.place,
         "kind": job.kind,

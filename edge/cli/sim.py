@@ -28,6 +28,7 @@ from edge.terminal import echo, echo_json
 
 OTHER: Final = "give another place with --on"
 FAULT: Final = "fault"
+DRIVE: Final = "drive"
 SITE_FILE: Final = ".toml"
 FOR_ONE: Final = (
     "--fault, --value, --address and --line are for one device; with a site file, let something "
@@ -47,11 +48,14 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     add = parser.add_argument
     add(
-        "what", metavar="DRIVER|FILE|fault",
-        help=f"a site file; or `fault`, of one that is simulated; or a driver: "
+        "what", metavar="DRIVER|FILE|fault|drive",
+        help=f"a site file; or `fault` or `drive`, of one that is simulated; or a driver: "
         f"{', '.join(drivers.names())}",
     )  # fmt: skip
-    add("words", nargs="*", metavar="WORD", help="of `fault`: what shows it, and which")
+    add(
+        "words", nargs="*", metavar="WORD",
+        help="of `fault`: what shows it, and which; of `drive`: the lane",
+    )  # fmt: skip
     add(
         "--on", metavar="PLACE", action="append", default=[],
         help="; ".join(WORDS.values()) + "; with a site file: BUS=PORT plays a bus on a real port",
@@ -80,6 +84,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     if args.what == FAULT:
         return sim_fault.run_fault(args, args.words)
+    if args.what == DRIVE:
+        return sim_fault.run_drive(args, args.words)
     if args.words:
         echo(f"kerbstone sim: {args.words[0]!r} does not belong here", err=True)
         return 2

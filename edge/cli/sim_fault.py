@@ -1,4 +1,6 @@
-"""`kerbstone sim fault TARGET FAULT`: let a part of a running simulation misbehave, or mend it."""
+"""`kerbstone sim fault TARGET FAULT` and `kerbstone sim drive LANE`: what a running simulation is
+told from another terminal.
+"""
 
 import argparse
 import os
@@ -21,6 +23,10 @@ HOW: Final = (
     f"{OFFSETS}: the device measures so much more, or with - less, such as pm2_5=+60.",
 )
 SIMULATION: Final = "the simulation"
+NO_SIMULATION: Final = (
+    "no simulation runs in {desk}: start one with `kerbstone sim site.toml`, or name its folder "
+    "with --desk"
+)
 
 
 def run_fault(args: argparse.Namespace, words: list[str]) -> int:
@@ -46,8 +52,7 @@ def run_fault(args: argparse.Namespace, words: list[str]) -> int:
         echo(f"kerbstone sim: {socket}: {error.strerror or error}", err=True)
         return 3
     if answer is None:
-        echo(f"kerbstone sim: no simulation runs in {desk}: start one with `kerbstone sim "
-             "site.toml`, or name its folder with --desk", err=True)  # fmt: skip
+        echo(f"kerbstone sim: {NO_SIMULATION.format(desk=desk)}", err=True)
         return 3
     if args.json:
         echo_json(answer)
@@ -55,6 +60,33 @@ def run_fault(args: argparse.Namespace, words: list[str]) -> int:
         echo(*fault_table(answer.get("targets", [])), "", *HOW, fold=False)
     else:
         echo(*_done_lines(answer))
+    return 0
+
+
+def run_drive(args: argparse.Namespace, words: list[str]) -> int:
+    """Exit codes: 0 a vehicle drives, 2 no such lane, 3 no simulation runs there."""
+    if len(words) != 1:
+        echo("kerbstone sim: write `sim drive LANE --speed 30`", err=True)
+        return 2
+    desk: Path = args.desk or DESK
+    try:
+        answer = ask_daemon(
+            desk, "drive", who=SIMULATION, lane=words[0], speed_kmh=args.speed,
+            length_m=args.length,
+        )  # fmt: skip
+    except VerbError as error:
+        echo(f"kerbstone sim: {error}", err=True)
+        return 2
+    except OSError as error:
+        echo(f"kerbstone sim: {desk / SOCKET_NAME}: {error.strerror or error}", err=True)
+        return 3
+    if answer is None:
+        echo(f"kerbstone sim: {NO_SIMULATION.format(desk=desk)}", err=True)
+        return 3
+    if args.json:
+        echo_json(answer)
+    else:
+        echo(f"a vehicle of {args.length:g} m drives over {words[0]} at {args.speed:g} km/h")
     return 0
 
 

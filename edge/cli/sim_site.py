@@ -50,6 +50,14 @@ def site_arguments(parser: argparse.ArgumentParser) -> None:
         help="vehicles an hour on each lane (400); `day` or `day:900` follows the hours of a day",
     )  # fmt: skip
     add(
+        "--speed", type=float, default=30.0, metavar="KMH",
+        help="of `drive`: how fast one vehicle goes over the lane (30)",
+    )  # fmt: skip
+    add(
+        "--length", type=float, default=4.5, metavar="M",
+        help="of `drive`: how long it is (4.5)",
+    )  # fmt: skip
+    add(
         "--seed", type=int, default=1, metavar="N",
         help="draw other vehicles; the same number gives the same traffic again (1)",
     )  # fmt: skip

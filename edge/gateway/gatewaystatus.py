@@ -17,6 +17,7 @@ from edge.acquire.poll import PollState
 from edge.acquire.stage import Stage
 from edge.config import Site
 from edge.gateway.boxmonitor import BoxMonitor
+from edge.gateway.commissioning import Commissioning
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import (
@@ -67,9 +68,9 @@ class PolledBuses(Protocol):
     def dropped(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StatusSources:
-    """The parts that the status is read from."""
+    """The parts that the status is read from. `site` and `brokers` are those of the moment."""
 
     site: Site
     brokers: Sequence[Broker]
@@ -84,6 +85,7 @@ class StatusSources:
     box_monitor: BoxMonitor
     data_saver: DataSaver
     watch: IssueWatch
+    commissioning: Commissioning
 
 
 def gateway_status(sources: StatusSources) -> dict[str, Any]:
@@ -96,6 +98,7 @@ def gateway_status(sources: StatusSources) -> dict[str, Any]:
         "tq": now.tq,
         "problems": dict(sources.ingest.problems),
         "issues": issue_status(sources.watch.issues, now, STATUS_WORDS),
+        "acceptance": sources.commissioning.status(),
         "box": sources.box_monitor.status(now.mono_ns),
         "devices": {
             device.name: DeviceStatus(

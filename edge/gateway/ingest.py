@@ -1,6 +1,6 @@
 """What comes in: edges and sweeps go to the stage and the pipeline, troubles become events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from edge.acquire.stage import Stage
@@ -17,6 +17,7 @@ from edge.core import (
 from edge.gateway.dayhistory import DayHistory
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
 from edge.gateway.flaglog import FlagLog
+from edge.gateway.lastenergy import LastEnergy
 from edge.gateway.linewatch import LineWatch
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
@@ -59,6 +60,8 @@ class Ingest:
         self.lines = LineWatch(
             pipeline.engine.setup, wiring.lined, clock.now().mono_ns
         )  # for people who look on
+        self.energy = LastEnergy()
+        self.drive: Callable[[Sequence[Contact]], None] | None = None  # looks on while one drives
         self.day = DayHistory(clock.now().mono_ns)  # for them, too
         self.flags = FlagLog(pipeline.judge.raised_flags, lambda: clock.now().mono_ns)
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
@@ -81,6 +84,8 @@ class Ingest:
                 contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)
         self.lines.take(contacts)
+        if self.drive is not None:
+            self.drive(contacts)
         if self.starting is not None:
             self._urgent.put(self.starting.take(contacts))
         self._urgent.put(self._pipeline.engine.contacts(contacts))
@@ -107,6 +112,10 @@ class Ingest:
         before = voice.reported
         events = voice.update(DeviceConditions(identity, health), self._clock.now().mono_ns)
         self._report_conditions(events, voice.reported.identity != before.identity)
+
+    def watch_drive(self, take: Callable[[Sequence[Contact]], None] | None) -> None:
+        """Somebody drives over a lane: who looks on gets every contact; None: it is over."""
+        self.drive = take
 
     def settle(self) -> None:
         """A window ends: devices that have said too much may have settled.
@@ -183,8 +192,23 @@ class Ingest:
     def announce(self, kind: AlarmKind, text: str) -> None:
         """An event, and a problem that stands in the status as long as this process runs."""
         self.alarm(kind, text)
+        self.note(kind, text)
+
+    def note(self, kind: AlarmKind, text: str) -> None:
+        """A problem that stands in the status; another event tells it."""
         self.problems[kind] = text
         self._publish_status()
+
+    def withdraw(self, kind: AlarmKind) -> None:
+        """What was announced is over."""
+        if self.problems.pop(kind, None) is not None:
+            self._publish_status()
+
+    def forget_device(self, device: str) -> None:
+        """It is not configured any more, or is another one by its driver."""
+        self.forget_unconfigured(device)
+        self.throttles.pop(device, None)
+        self.others.pop(device, None)
 
     def stop_publishing(self) -> None:
         """The daemon stops: what fails or changes from now on is in the records only."""

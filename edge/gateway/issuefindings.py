@@ -55,6 +55,7 @@ ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
 """The others are states that somebody looks at."""
 PAIR_FAULTS: Final = frozenset({"swapped"})
 JUDGED: Final = frozenset(get_args(LoopFault))
+STALE_TOLD: Final = 8  # steps that an issue names
 EXPIRES_S: Final = 14 * 86_400  # before the end of a certificate
 
 
@@ -149,8 +150,12 @@ def configuration_findings(
     devices: Iterable[PolledState],
     outdated: Iterable[Problem],
     box: BoxNames | None,
+    trial: str = "",
 ) -> Iterator[IssueFinding]:
-    """`box`: what enrolment tells of it; None after a boot, until it has looked."""
+    """`box`: what enrolment tells of it; None after a boot, until it has looked. `trial`: why the
+    configuration that runs needs a person, as a sentence."""
+    if trial:
+        yield IssueFinding("configuration_on_trial", cause=trial)
     if box is None:
         yield IssueFinding("configuration_unusable", unknown=True)
     elif box.refused:
@@ -165,6 +170,16 @@ def configuration_findings(
         return  # it is that of a device with this name
     if text := problems.get(CONFIGURATION):
         yield IssueFinding("configuration_refused", cause=text)
+
+
+def acceptance_findings(stale: Sequence[str]) -> Iterator[IssueFinding]:
+    """`stale`: what the acceptance sheet vouches for and is another thing by now."""
+    if not stale:
+        return
+    more = f" and {len(stale) - STALE_TOLD} more" if len(stale) > STALE_TOLD else ""
+    steps = f"{', '.join(stale[:STALE_TOLD])}{more}"
+    cause = f"Devices or the site file have changed since the acceptance was signed: {steps}"
+    yield IssueFinding("acceptance_stale", "", cause)
 
 
 def as_instruction(text: str) -> str:

@@ -66,7 +66,9 @@ class IssueSources:
     journal: Callable[[], str | None]  # why it cannot be written
     certificate: CertificateFile  # ours
     outdated: Sequence[Problem]  # keys of the site file that a new one may not have
+    acceptance: Callable[[], Sequence[str]]  # steps of the sheet that are stale
     box: Callable[[], BoxNames | None]  # what enrolment tells, of a box that has an identity
+    trial: Callable[[], str] = lambda: ""  # why the configuration that runs needs a person
 
 
 class IssueWatch:
@@ -147,8 +149,15 @@ class IssueWatch:
             see("identity", find.identity_findings(sources.certificate.ends_s(), now), now),
             see(
                 "configuration",
-                find.configuration_findings(
-                    problems, chain(*buses.values()), sources.outdated, sources.box()
+                chain(
+                    find.configuration_findings(
+                        problems,
+                        chain(*buses.values()),
+                        sources.outdated,
+                        sources.box(),
+                        sources.trial(),
+                    ),
+                    find.acceptance_findings(sources.acceptance()),
                 ),
                 now,
             ),

@@ -120,6 +120,20 @@ class LineWatch:
             found["lost_edges"] = line.lost
         return found
 
+    def level(self, source: str) -> bool | None:
+        """How a line stands; None: nobody watches it. Raises KeyError."""
+        return self._history[source].level
+
+    def level_since_ns(self, source: str, else_ns: int) -> int:
+        """Since when it has stood so; `else_ns` where nobody knows. Raises KeyError."""
+        line = self._history[source]
+        known = line.last_ns if line.last_ns is not None else line.since_ns
+        return else_ns if known is None or line.level is None else known
+
+    def last_edges(self, source: str) -> list[Contact]:
+        """Of a line, the oldest first. Raises KeyError."""
+        return self._history[source].last_edges()
+
     def edge_counts(self, name: str, now_ns: int) -> dict[str, dict[str, Any]]:
         """Of each loop of a lane, `lead` and `trail`: seconds since its last edge (None: none since
         the start), and how many came in the last `over_s` seconds, which are an hour or since the

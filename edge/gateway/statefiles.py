@@ -11,6 +11,8 @@ from typing import Final
 
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.durable.atomicwrite import NEW_SUFFIX
+from edge.gateway.commissionfiles import DAMAGED_NAME, SHEETS, STATE_NAME
+from edge.gateway.trialstate import TRIAL_NAME
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.epochs import EPOCH_FILE
@@ -30,7 +32,7 @@ CARRIED: Final = (
     EPOCH_FILE,
     HIGHWATER_NAME,
     CARRIED_LOG,
-    "commissioning.json",
+    STATE_NAME,
 )
 """What goes along."""
 OWN: Final = (
@@ -38,12 +40,15 @@ OWN: Final = (
     "probe",
     "start_history",
     "last_good.toml",
+    TRIAL_NAME,  # of configurations that ran, or did not, on this box
     HANDED_OVER,
     SWAP_NOTE,
     COPIED,
     STAGING,
     READY,
     "quarantine",
+    DAMAGED_NAME,
+    SHEETS,  # what was accepted is this box with its wires
     f"{DATABASE_NAME}-shm",
 )
 """What is of this box alone."""

@@ -20,10 +20,9 @@ from edge.config import Site, uplink_password
 from edge.core import AsyncClock
 from edge.core.boxfiles import find_identity_files
 from edge.durable.atomicwrite import replace_file
-from edge.gateway.manifestsigner import first_certificate, make_signer
+from edge.gateway.manifestsigner import SignBytes, first_certificate, make_byte_signer
 from edge.outbox import AsyncOutbox
 from edge.uplink.broker import Broker, make_broker
-from edge.uplink.manifests import Sign
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics
 
@@ -113,10 +112,10 @@ def receipt_patience_s(site: Site) -> float | None:
     return site.uplink.receipt_s if site.uplink.confirm == "platform" else None
 
 
-def find_signer(site: Site) -> Sign | None:
-    """What signs manifests: the key that the broker knows this box by. Raises ConfigError."""
+def find_signer(site: Site) -> SignBytes | None:
+    """What signs: the key that the broker knows this box by. Raises ConfigError."""
     known = find_tls_files(site)
-    return make_signer(known.key, known.cert)
+    return make_byte_signer(known.key, known.cert)
 
 
 def make_sender(

@@ -6,6 +6,8 @@ from typing import Any, Final, cast
 from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Condition, Draft, Point, Stamp, Stream
 from edge.gateway.busworkers import BusWorkers
+from edge.gateway.commissionverb import CommissionVerb
+from edge.gateway.configverb import ConfigVerb
 from edge.gateway.datasaver import DataSaver, short_text
 from edge.gateway.dayhistory import HistoryVerb
 from edge.gateway.framewatch import FrameWatch
@@ -29,8 +31,9 @@ def control_verbs(
     buses: BusWorkers,
     data_saver: DataSaver,
     urgent: UrgentEvents,
+    config: ConfigVerb | None = None,
 ) -> Mapping[str, ControlVerb]:
-    """Verb -> what answers it. `points` are those of every polled device."""
+    """Verb -> what answers it. `points` are those of every polled device, as they are then."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
         return status_for_people(sources, await outbox_status(sources))
@@ -70,10 +73,11 @@ def control_verbs(
         return {}
 
     live = LiveStatus(sources, points).answer
-    pulses = (each.name for each in sources.pipeline.engine.setup.pulses)
+    commission = CommissionVerb(sources.commissioning)
+    pulses = tuple(each.name for each in sources.pipeline.engine.setup.pulses)
     history = HistoryVerb(
         sources.ingest.day,
-        (*points, *sources.ingest.lines.lanes, *pulses),
+        lambda: (*points, *sources.ingest.lines.lanes, *pulses),
         lambda: sources.clock.now().mono_ns,
     ).answer
     return {
@@ -81,6 +85,8 @@ def control_verbs(
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
         "history": history, "flags": sources.ingest.flags.answer,
         "frames": FrameWatch(buses).answer,
+        "commission": commission.told, "commission_step": commission.step,
+        **({} if config is None else {"config": config.answer, "config_step": config.step}),
     }  # fmt: skip
 
 

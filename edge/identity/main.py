@@ -52,6 +52,10 @@ ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 # of `run`; the unit counts it as success. Not 1, with which Python ends a program that failed
 NO_CLAIM: Final = 4
 UNATTENDED: Final = ("take", "run", "renew", "propose")  # a full card may have room tomorrow
+RESTART_HINT: Final = (
+    "the gateway takes the configuration when it starts anew, and watches it: "
+    "`sudo systemctl restart kerbstone-link kerbstone-egress kerbstone`"
+)
 UNCOUNTED_S: Final = 600.0  # between two starts of `propose`, as its timer has it
 VERBS: Final = {
     "take": "copy claim and network from the boot partition; runs before the network starts",
@@ -133,6 +137,8 @@ def _run(args: argparse.Namespace) -> int:
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
     _name_box(store, courier)
     echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
+    if args.verb == "offline" and store.get(SITE) != configured and runtime_folder() is None:
+        echo(RESTART_HINT, err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
     codes = {"not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3,
              "no claim": NO_CLAIM if args.verb == "run" else 1}  # fmt: skip

@@ -7,6 +7,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +49,11 @@ STATE: Final = Path("/var/lib/kerbstone-link")
 SPREAD_S: Final = 1800  # see RecoveryLadder
 SHOWN_S: Final = 1.0  # the LED says so late that the access point is open
 KIND: Final = "run/kerbstone-network/kind"  # of the network, for those who may not read the claim
+FORMER_SITE_FILES: Final = (
+    Path("/etc/kerbstone/site.toml.before"),
+    Path("/var/lib/kerbstone-identity/site.before.toml"),
+)
+"""Root's copies of the configuration before the present one: see decision 75."""
 RELOAD: Final = (
     "org.freedesktop.NetworkManager",
     "/org/freedesktop/NetworkManager/Settings",
@@ -72,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     net.add_argument("--root", type=Path, default=Path("/"))
     net.add_argument("--reload", action="store_true", help="NetworkManager runs: make it read")
     out = commands.add_parser("egress", help="write the addresses that the daemon may reach")
+    out.add_argument("--former", type=Path, action="append", help="also the hosts of this file")
     out.add_argument("--unit", default="kerbstone.service")
     out.add_argument("--units", type=Path, default=Path("/run/systemd/system"))
     out.add_argument("--known", type=Path, default=Path("/var/lib/kerbstone-egress/known.json"))
@@ -230,9 +237,13 @@ def _egress(given: argparse.Namespace) -> int:
         site = parse_toml(_read_text(given.site))
     except TomlError as error:
         raise ConfigError(f"{given.site}: {error}; `kerbstone check` says more") from error
+    hosts = egress.configured_hosts(site)
+    for former in given.former or FORMER_SITE_FILES:  # what comes back if the present one fails
+        with suppress(TomlError):
+            hosts += egress.configured_hosts(parse_toml(_read_text(former)))
     known = egress.parse_known(_read_text(given.known))
     servers = egress.nameservers(_read_text(given.resolv))
-    found, failed = egress.allowed_addresses(egress.configured_hosts(site), servers, known)
+    found, failed = egress.allowed_addresses(list(dict.fromkeys(hosts)), servers, known)
     folder = given.units / f"{given.unit}.d"
     folder.mkdir(parents=True, exist_ok=True)
     text = egress.render_drop_in(found)

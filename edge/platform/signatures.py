@@ -1,4 +1,4 @@
-"""Signatures of manifests, by the key of the gateway's certificate.
+"""Signatures of manifests and acceptance sheets, by the key of the gateway's certificate.
 
 `cryptography` is not among this program's dependencies: who checks signatures installs it.
 """
@@ -56,6 +56,11 @@ class CertificateKeys:
 
     def refusal(self, gw: str, sent: Mapping[str, Any]) -> str | None:
         """Why the signature of this manifest does not hold; None when it does."""
+        body = {field: value for field, value in sent.items() if field not in HEADER_KEYS}
+        return self.signature_refusal(gw, sent, signed_bytes(body))
+
+    def signature_refusal(self, gw: str, sent: Mapping[str, Any], data: bytes) -> str | None:
+        """Why the signature in `sent` is none of this gateway over `data`; None when it is."""
         from cryptography.exceptions import InvalidSignature
 
         match sent:
@@ -72,9 +77,8 @@ class CertificateKeys:
         how = _verify_arguments(alg, key)
         if how is None:
             return f"alg is {alg!r:.40}, but the key in its certificate is of another type"
-        body = {field: value for field, value in sent.items() if field not in HEADER_KEYS}
         try:
-            key.verify(base64.b64decode(sig, validate=True), signed_bytes(body), *how)
+            key.verify(base64.b64decode(sig, validate=True), data, *how)
         except (InvalidSignature, binascii.Error, ValueError):
             return "its signature is wrong"
         return None

@@ -16,8 +16,9 @@ from edge.wire import CHAIN_START, chain_record
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
 from edge.wire.contract.body import body_map
 from edge.wire.contract.boxevent import PreviousEpoch
-from edge.wire.contract.manifest import Algorithm, Manifest, Moments
+from edge.wire.contract.manifest import Manifest, Moments
 from edge.wire.contract.manifest import Moment as PackedMoment
+from edge.wire.contract.terms import Algorithm
 from edge.wire.keptstate import pack_state
 
 SEGMENT_RECORDS: Final = 2000  # records of one segment; then it ends before its time

@@ -6,8 +6,9 @@ from typing import Final
 
 LANGUAGES: Final = ("en", "zh")
 PAGES: Final = (
-    "overview", "lanes", "values", "devices", "queue", "flags", "doctor", "log",
+    "overview", "lanes", "values", "devices", "queue", "flags", "doctor", "commissioning",
+    "configuration", "log",
 )  # fmt: skip
 SHELL: Final = "shell"
-SHARED: Final = ("terms", "issues", "checks")
+SHARED: Final = ("terms", "issues", "checks", "findings")
 """Words of closed lists, for any page."""

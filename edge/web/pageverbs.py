@@ -27,5 +27,16 @@ READING: Final[Mapping[str, PageVerb]] = {
     "history": PageVerb(("source",)),
     "flags": PageVerb(),
     "frames": PageVerb(("bus",)),
+    "commission": PageVerb(("form", "number")),
+    "config": PageVerb(),
 }
-CHANGING: Final[Mapping[str, PageVerb]] = {}
+CHANGING: Final[Mapping[str, PageVerb]] = {
+    "commission_step": PageVerb(
+        (
+            "act", "by", "anew", "step", "lane", "speed_kmh", "length_m", "mine", "key", "value",
+            "id", "name", "note", "reservations",
+        ),
+        timeout_s=25.0,  # a slow bus is read several times
+    ),
+    "config_step": PageVerb(("op", "text", "digest"), 60.0),
+}  # fmt: skip

@@ -1,3 +1,4 @@
 from tests.kit.command import kerbstone, site
+from tests.kit.fixtures import broker
 
-__all__ = ["kerbstone", "site"]
+__all__ = ["broker", "kerbstone", "site"]

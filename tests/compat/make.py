@@ -30,6 +30,7 @@ from tests.compat.box import AIR, BOOT_ID, HEAD, KERBSTONE, LOOPS, ROOT, Box, me
 from tests.compat.formats import code_versions
 from tests.compat.versions import listed
 from tests.compat.wires import Wires
+from tests.gateway.commissionparts import CommissionedBox
 from tests.identity.city import EnrolmentCity
 from tests.identity.enrolling_box import EnrollingGateway, NappingClock
 from tests.identity.real_server import ApprovingServer
@@ -206,6 +207,22 @@ def linked(folder: Path, out: Path) -> dict[str, Any]:
     return {"link": reader.read_link_state(path)}
 
 
+def commissioned(folder: Path, out: Path) -> dict[str, Any]:
+    """How far a box is commissioned, and a signed sheet."""
+    box = CommissionedBox(folder / "store")
+
+    async def sign() -> None:
+        await box.whole()
+        await box.step("sign", by="Anna", note="all well")
+        await box.step("begin", by="Ben")
+
+    asyncio.run(sign())
+    kept = folder / "store"
+    for path in sorted(path for path in kept.rglob("*") if path.is_file()):
+        keep(path, out / "commissioning" / path.relative_to(kept))
+    return {"commissioning": reader.read_commissioning(kept)}
+
+
 # -- aids --------------------------------------------------------
 
 
@@ -341,7 +358,7 @@ def keep(path: Path, to: Path) -> None:
     to.write_bytes(data)
 
 
-PARTS: Final = (street, full, ill, broken, enrolled, linked)
+PARTS: Final = (street, full, ill, broken, enrolled, linked, commissioned)
 
 
 def make(version: str, out: Path) -> None:

@@ -346,3 +346,25 @@ def message(payload: bytes) -> Any:
     if payload[:1] == b"{":
         return json.loads(payload)
     return msgpack.unpackb(payload, strict_map_key=False)
+
+
+def read_commissioning(folder: Path) -> dict[str, Any]:
+    """Of `commissioning.json` and the sheets: who is at it, what each step came to, and the digest
+    of each sheet."""
+    state = json.loads((folder / "commissioning.json").read_bytes())
+    sheets = {}
+    for path in sorted(folder.glob("acceptance/sheet-*.json")):
+        file = json.loads(path.read_bytes())
+        text = json.dumps(file["sheet"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        assert digest == file["sha256"]
+        sheets[str(file["sheet"]["number"])] = digest
+    return {
+        "by": state["by"],
+        "number": state["number"],
+        "steps": {
+            name: [each["kind"] for each in step["findings"]]
+            for name, step in sorted(state["steps"].items())
+        },
+        "sheets": sheets,
+    }

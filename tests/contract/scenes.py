@@ -1,5 +1,7 @@
 """Scenes in which running code says what it can say: records as they go out, byte by byte."""
 
+import asyncio
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -32,7 +34,7 @@ from edge.gateway.boxswap import AsideEpoch, SwapNote
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.deviceconditions import DeviceConditions, condition_events
 from edge.gateway.ingest import Ingest
-from edge.gateway.manifestsigner import make_signer
+from edge.gateway.manifestsigner import make_byte_signer, make_signer
 from edge.gateway.overload import OverloadMonitor, ShedCounts
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.urgentevents import UrgentEvents
@@ -49,7 +51,8 @@ from edge.process.merge import merge_bodies
 from edge.uplink.manifests import Manifests
 from edge.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
 from edge.wire.clockmoments import Moment
-from edge.wire.contract.boxevent import ALARMS, BOX_EVENTS, Alarm
+from edge.wire.contract.boxevent import ALARMS, BOX_EVENTS, Alarm, Configuration
+from tests.gateway.commissionparts import CommissionedBox
 from tests.kit.asread import as_read
 from tests.kit.certificates import CertificateAuthority
 from tests.kit.clock import NONE, NTP, NTS, VirtualClock
@@ -200,6 +203,8 @@ def lives(folder: Path) -> list[Record]:
     box = lived(GatewayStorage(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
     troubles(life.ingest, life.urgent)
+    with tempfile.TemporaryDirectory() as other:
+        life.urgent.add(accepted(Path(other)))
     life.run(207 * S)
     life.stop()
     box.reboot(0)
@@ -230,8 +235,24 @@ def troubles(ingest: Ingest, urgent: UrgentEvents) -> None:
         assert declared.__struct_config__.tag == kind
         ingest.alarm(kind, f"what a person should hear of {kind}")
     assert set(ALARMS.values()) == {each for each in BOX_EVENTS if issubclass(each, Alarm)}
+    change = Configuration(text="deaf", outcome="rolled_back", reason="deaf", digest="0123456789ab")
+    urgent.add([Draft(Stream.EVENT, "gateway", 201 * S, 201 * S, change)])
     urgent.add(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
     _link(urgent)
+
+
+def accepted(folder: Path) -> list[Draft]:
+    """What a technician has signed on a box with a key, though nobody has driven over its lane."""
+    cert, key = CertificateAuthority(folder).issue("gw-1")
+    box = CommissionedBox(folder / "store", sign=make_byte_signer(key, cert))
+
+    async def sign() -> None:
+        await box.step("begin", by="A. Muster")
+        await box.step("test", step="device:hut")
+        await box.step("sign", by="A. Muster", reservations=True)
+
+    asyncio.run(sign())
+    return [replace(each, from_ns=201 * S, to_ns=201 * S) for each in box.drafts]
 
 
 def _link(urgent: UrgentEvents) -> None:

@@ -10,7 +10,7 @@ from edge.acquire import stage
 from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
-from edge.gateway import boxchange, lastgood, recover, statefiles, uplinksetup
+from edge.gateway import boxchange, commissionfiles, lastgood, recover, statefiles, uplinksetup
 from edge.gateway import windowcommitter as committer
 from edge.health import scrape
 from edge.outbox import (
@@ -174,7 +174,8 @@ def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
         highwater.HIGHWATER_NAME,
         ballast.NAME, lastgood.GOOD_NAME, lastgood.STARTS_NAME, stage.PREFIX, stage.ASIDE_PREFIX,
         recover.ATTEMPTS_FILE, statefiles.HANDED_OVER, statefiles.SWAP_NOTE, statefiles.STAGING,
-        statefiles.READY, statefiles.CARRIED_LOG,
+        statefiles.READY, statefiles.CARRIED_LOG, commissionfiles.STATE_NAME,
+        commissionfiles.DAMAGED_NAME, commissionfiles.SHEETS,
         deliveryjournal.JOURNAL_NAME, commitlog.COMMIT_LOG_NAME, protocol.SOCKET_NAME, scrape.NAME,
         uplinksetup.MARKER_NAME,
     ],

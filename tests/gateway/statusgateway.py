@@ -12,11 +12,14 @@ from edge.acquire.clock import SystemClock
 from edge.acquire.stage import Stage
 from edge.config import load_site, outdated_keys
 from edge.control.protocol import ControlVerb
-from edge.core import Stamp
+from edge.core import Draft, Stamp
 from edge.core.release import RELEASED_NS
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.calibrationsetup import expired_findings
+from edge.gateway.commissionexams import ExaminedGateway
+from edge.gateway.commissionfiles import CommissionFiles
+from edge.gateway.commissioning import CommissionHooks, Commissioning
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaystatus import StatusSources
 from edge.gateway.healthsources import HealthSources
@@ -132,6 +135,31 @@ class StatusGateway:
             read_box=lambda _: BoxReadings(),
         )
         self.urgent, self.data_saver = urgent, DataSaver(self.clock, retained, urgent)
+        self.drafts: list[Draft] = []
+        self.commissioning = Commissioning(
+            ExaminedGateway(
+                site=site,
+                lanes=pipeline.engine.setup.lanes,
+                clock=self.clock,
+                buses=self.buses,
+                points=wiring.points(),
+                corrections={},
+                published=pipeline.engine.published,
+                lines=self.ingest.lines,
+                growth=self.ingest.energy.growth,
+                serials=dict,
+                connection=lambda: (self.link.connection, self.link.connected),
+            ),
+            CommissionFiles(folder),
+            CommissionHooks(
+                publish=self.drafts.append,
+                watch_drive=self.ingest.watch_drive,
+                changed=retained.publish_status,
+                board="Raspberry Pi 4 Model B",
+                board_serial="",
+                sign=None,
+            ),
+        )
         self.sources = StatusSources(
             site=site,
             brokers=[make_broker("mqtt://a:1883", "gw-1")],
@@ -169,12 +197,14 @@ class StatusGateway:
                     journal=lambda: None,
                     certificate=CertificateFile(None),
                     outdated=tuple(outdated_keys(site)),
+                    acceptance=lambda: self.commissioning.stale(),
                     box=lambda: None,
                 ),
                 OpenIssues(),
                 7,
                 changed=lambda: None,
             ),
+            commissioning=self.commissioning,
         )
         self.points = wiring.points()
 

@@ -13,6 +13,7 @@ MAY: Final = frozenset(
         "current",
         "config.json",
         "site.toml",
+        "site.before.toml",
         "network.json",
         "floor",
         "login.secret",

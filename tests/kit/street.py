@@ -55,6 +55,12 @@ class LoopStreet:
         self._thread = threading.Thread(target=self._drive, args=(every_s, speed_kmh, length_m))
         self._thread.start()
 
+    def vehicle(self, speed_kmh: float = 50.0, length_m: float = 4.5) -> None:
+        """One vehicle passes now; when this returns it has left."""
+        assert self.chip.wait_requested(["lead", "trail"], 60)
+        pair = LoopPair(self.chip, "lead", "trail", 4.0, 2.0, "high", at_ns=time.monotonic_ns())
+        pair.play([SimVehicle(0.02, speed_kmh, length_m)], time.monotonic_ns(), "real")
+
     def end(self) -> None:
         self._stop.set()
         if self._thread is not None:

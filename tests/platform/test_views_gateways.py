@@ -89,6 +89,22 @@ def test_the_last_status_is_kept_with_its_issues(city: City) -> None:
     assert city.state == ("online", 90, 0), "started anew"
 
 
+def test_what_was_accepted_is_seen(city: City) -> None:
+    said = {"state": "stale", "number": 3, "by": "Anna", "at": "2026-11-25T11:00:00.000Z",
+            "sheet_sha256": "ab" * 32, "stale": ["lane:north_1"]}  # fmt: skip
+    notice = online(0)
+    city.put(replace(notice, data={**notice.data, "acceptance": said}))
+    columns = "site, gw, state, sheet, signed_by, signed_at, sheet_sha256, stale, gateway_state"
+    assert city.rows(f"SELECT {columns} FROM acceptance") == [
+        ("stadt", GW, "stale", 3, "Anna", said["at"], "ab" * 32, ["lane:north_1"], "online")
+    ]
+    odd: list[Any] = [None, 7, "x", []]
+    for strange in (*odd, {"number": "1e9"}, {"number": 10**12, "at": {"a": 1}}):
+        city.put(replace(notice, published_ms=notice.published_ms + 1000,
+                         data={**notice.data, "acceptance": strange}))  # fmt: skip
+        assert city.rows("SELECT sheet FROM acceptance") == [(None,)]
+
+
 def test_who_is_gone_keeps_its_issues(city: City) -> None:
     city.put(online(0, ISSUE), offline(30))
     assert city.state == ("offline", 30, 1)

@@ -8,6 +8,11 @@ from typing import Final, get_args
 
 import pytest
 
+from edge.commission.contacttest import HOW
+from edge.commission.findingkinds import FINDING_KINDS
+from edge.commission.loopfields import LOOP_FIELDS
+from edge.commission.steps import StepKind
+from edge.commission.verdict import Verdict
 from edge.core import TimeQuality
 from edge.core.condition import Condition
 from edge.core.quality import Grade, Reason
@@ -16,6 +21,7 @@ from edge.gateway.flaglog import FLAGS
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.web.pages import LANGUAGES, PAGES, SHARED, SHELL
 from edge.web.staticfiles import HERE, StaticFiles
+from edge.wire.contract.acceptance import AcceptanceStatus
 from edge.wire.contract.event import Cause
 from edge.wire.contract.terms import Fault
 from edge.wire.contract.traffic import LaneHealth
@@ -95,7 +101,18 @@ def test_each_word_of_the_server_has_a_sentence() -> None:
 
 
 def test_each_word_of_the_closed_lists_is_there() -> None:
-    terms, issues, checks = (table("en", name) for name in SHARED)
+    terms, issues, checks, findings = (table("en", name) for name in SHARED)
+    kinds = FINDING_KINDS.items()
+    told = {name: row.text for name, row in kinds}
+    assert findings == told | {f"{n}.remedy": r.remedy for n, r in kinds if r.remedy}
+    page = table("en", "commissioning")
+    assert {f"kind.{each}" for each in get_args(StepKind)} <= page.keys()
+    assert {str(each) for each in Verdict} <= page.keys()
+    assert {f"how.{each}" for each in HOW.values()} <= page.keys()
+    assert {f"look.{each}" for each in LOOP_FIELDS} | {*LOOP_FIELDS} <= page.keys()
+    assert all(page[f"look.{name}"] == one.look for name, one in LOOP_FIELDS.items())
+    states = get_args(AcceptanceStatus.__annotations__["state"].__args__[0])
+    assert {f"state.{each}" for each in states} <= page.keys()
     faults = get_args(Fault)
     assert {f"reason.{each}" for each in Reason} <= terms.keys()
     assert {f"grade.{each}" for each in Grade} <= terms.keys()

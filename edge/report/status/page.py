@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.core.displayname import with_name
+from edge.report.commissiontext import acceptance_line
 from edge.report.status.box import board_lines, card_lines
 from edge.report.status.buslines import bus_lines, model_lines
 from edge.report.status.issues import Issue, issue_texts, verdict_line
@@ -18,6 +19,7 @@ def status_page(status: Mapping[str, Any], found: list[Issue], width: int = WIDT
     sections = [
         *([issue_texts(found)] if found else []),
         site_line(status),
+        acceptance_section(status),
         link_lines(status),
         outbox_lines(status.get("outbox"), daemon=True),
         clock_lines(status),
@@ -28,6 +30,12 @@ def status_page(status: Mapping[str, Any], found: list[Issue], width: int = WIDT
     ]
     shown = render_sections((each for each in sections if each.lines), width)
     return [verdict_line(found, who, width), *shown]
+
+
+def acceptance_section(status: Mapping[str, Any]) -> Section:
+    """Whether the site is commissioned; nothing of a daemon that does not tell."""
+    told = status.get("acceptance")
+    return Section("accepted", (acceptance_line(told),) if isinstance(told, Mapping) else ())
 
 
 def site_line(status: Mapping[str, Any]) -> Section:

@@ -72,12 +72,10 @@ export class DayPlots {
       const whole = [now - Math.max(answer.since_s, 600), now];
       const plot = new uPlot({
         width: widthOf(place), height: HEIGHT, legend: { show: false }, cursor: { show: false }, padding: [8, 8, 0, 0],
-        scales: { x: { time: true, range: () => whole } },
-        // a share fills its plot; all else fits into it
-        ...(unit === "%" ? { scales: { x: { time: true, range: () => whole }, y: { range: [0, 100] } } } : {}),
+        scales: { x: { time: true, range: () => whole }, y: { range: (_, low, high) => rangeOf(unit, course.point, low, high) } },
         axes: [
           { ...axis, size: 28, values: (_, ticks) => ticks.map((each) => stamp.format(each * 1000)) },
-          { ...axis, size: 52, values: (_, ticks) => ticks.map((each) => number(each, digitsOf(ticks))) },
+          { ...axis, size: 58, values: (_, ticks) => ticks.map((each) => number(each, digitsOf(ticks))) },
         ],
         series: [
           {},
@@ -125,6 +123,15 @@ export class DayPlots {
 
 function widthOf(place) {
   return Math.max(200, Math.floor(place.getBoundingClientRect().width));
+}
+
+// A share fills its plot, counts and speeds begin at nothing, and what hardly changes is not made to look as if it did
+function rangeOf(unit, point, low, high) {
+  if (unit === "%") return [0, 100];
+  if (low === null || high === null) return [0, 1];
+  if (low >= 0 && (point === "volume" || point === "speed")) return [0, Math.max(high * 1.1, 1)];
+  const room = Math.max((high - low) * 0.1, Math.max(Math.abs(low), Math.abs(high)) * 0.02, 1e-3);
+  return [low - room, high + room];
 }
 
 function digitsOf(ticks) {

@@ -27,7 +27,7 @@ export async function show({ main, words, shell, ask, errorNodes }) {
     card.append(head, loops, el("h3", {}, words.text("vehicles")), vehicles, last, day);
     card.loops = new Keyed(loops, (each) => each.name, makeLoop, drawLoop);
     day.append(plots.opener(lane.name, words.text("day"), (course) => ({
-      label: terms.point(course.point), unit: course.point === "volume" ? words.text("per_hour") : course.point === "speed" ? "km/h" : "%",
+      label: course.point === "volume" ? words.text("day_volume") : terms.point(course.point), unit: course.point === "volume" ? words.text("per_hour") : course.point === "speed" ? "km/h" : "%",
     })));
     return card;
   }
@@ -90,7 +90,7 @@ export async function show({ main, words, shell, ask, errorNodes }) {
   function vehicleText(vehicle) {
     const age = words.text("ago", { age: vehicle.age_s < 2 ? words.text("now") : span(vehicle.age_s) });
     if (typeof vehicle.speed_kmh === "number") {
-      const size = typeof vehicle.length_m === "number" ? [` · ${number(vehicle.length_m, 1)} m `, vehicle.class ? bdi(vehicle.class) : ""] : [];
+      const size = typeof vehicle.length_m === "number" ? [` · ${number(vehicle.length_m, 1)} m `, vehicle.class ? bdi(terms.word("class", vehicle.class)) : ""] : [];
       return [el("strong", {}, `${number(vehicle.speed_kmh)} km/h`), size, " · ", el("span", { class: "quiet" }, age)];
     }
     const there = typeof vehicle.on_s === "number" ? words.text("on_loop", { s: number(vehicle.on_s, 2) }) : words.text("there_now");

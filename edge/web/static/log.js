@@ -1,7 +1,6 @@
 // The last lines of the log, the newest first.
 
 import { bdi, el, replace } from "./dom.js";
-import { currentLanguage } from "./words.js";
 
 export async function show({ main, words, session, get, errorNodes }) {
   const told = el("p", { role: "status" });
@@ -10,7 +9,7 @@ export async function show({ main, words, session, get, errorNodes }) {
     el("option", { value: "all" }, words.text("all")), el("option", { value: "warning" }, words.text("warnings")));
   const again = el("button", { type: "button", on: { click: () => look() } }, words.text("again"));
   main.append(el("p", { class: "row" }, el("label", { for: "level" }, words.text("level")), " ", choice, " ", again), told, list);
-  const stamp = new Intl.DateTimeFormat(currentLanguage(), { dateStyle: "short", timeStyle: "medium" });
+  const stamp = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" }); // 2026-12-01 08:17:56 in each language
 
   async function look() {
     if (!session.logged_in) return replace(told, words.text("login_first"));

@@ -37,7 +37,7 @@ export async function show({ main, words }) {
         el("meter", { id: "room", min: 0, max: 1, high: 0.8, value: share.toFixed(4) })),
       el("dl", { class: "facts" },
         row("rows", number(Math.max(0, data.rows - data.confirmed))),
-        row("oldest", data.age_s === null ? words.text("none") : span(data.age_s)),
+        row("oldest", data.age_s === null || data.rows <= data.confirmed ? words.text("none") : span(data.age_s)),
         row("dropped", data.dropped ? el("span", { class: "bad" }, number(data.dropped)) : number(0))));
   }
 

@@ -5,17 +5,21 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from edge.wire.contract.acceptance import AcceptedState, SignerName, StepName, VerdictWord
 from edge.wire.contract.body import Text
 from edge.wire.contract.event import Event
 from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
 from edge.wire.contract.terms import (
     GROWS,
     NAME_PATTERN,
+    Algorithm,
     Amount,
     Count,
     Epoch,
     OnOff,
+    Positive,
     Seq,
+    Sha256,
     Time,
     WireStruct,
     meaning,
@@ -155,6 +159,37 @@ class LinkStep(Event, tag="link", kw_only=True):
     age_s: Annotated[Amount, meaning("How long it had run at that time, over all its boots.", "s")]
 
 
+class Acceptance(Event, tag="acceptance", kw_only=True):
+    """A technician has signed the acceptance sheet of this site. The sheet itself stays on the box;
+    digest and signature prove a copy of it (decision 74). It may come twice after a power cut, with
+    the same number and digest."""
+
+    state: Annotated[
+        AcceptedState,
+        meaning("accepted: all steps have passed. reservations: those in `open` have not."),
+    ]
+    by: Annotated[SignerName, meaning("Who has signed.")]
+    number: Annotated[Positive, meaning("Number of the sheet on this box.")]
+    sheet_sha256: Annotated[Sha256, meaning("SHA-256 of the sheet.")]
+    configuration_sha256: Annotated[
+        Sha256, meaning("SHA-256 of what was accepted: buses, devices, lanes, bays.")
+    ]
+    counts: Annotated[dict[VerdictWord, Count], meaning("How many steps came to what.")]
+    open: Annotated[
+        dict[StepName, VerdictWord],
+        meaning("Steps that have not passed, the worst first; at most 64."),
+    ]
+    text: Text
+    alg: (
+        Annotated[Algorithm, meaning("Algorithm of the signature; left out: not signed.")]
+        | UnsetType
+    ) = UNSET
+    cert_sha256: (
+        Annotated[Sha256, meaning("SHA-256 of the certificate (DER) whose key signed.")] | UnsetType
+    ) = UNSET
+    sig: Annotated[str, meaning("Signature of the sheet, in base64.")] | UnsetType = UNSET
+
+
 class Alarm(Event, kw_only=True):
     """A problem of the gateway itself that a person should know about, reported once."""
 
@@ -225,8 +260,47 @@ class Bus(Alarm, tag="bus", kw_only=True):
     """A bus hung: its thread was abandoned, or the gateway's process restarts."""
 
 
+ConfigChange = Literal["trial", "confirmed", "rolled_back"]
+ConfigReason = Literal["deaf", "blind", "bad_start", "refused", "unconfirmed", "by_hand"]
+
+
 class Configuration(Alarm, tag="configuration", kw_only=True):
-    """The configuration failed repeatedly: the last good one is in use."""
+    """The configuration failed, and the last good one is in use; or it was changed as a
+    transaction, and this says how far that is."""
+
+    outcome: (
+        Annotated[
+            ConfigChange,
+            Meta(extra_json_schema=GROWS),
+            meaning(
+                "trial: a changed one runs, and is watched. confirmed: it has run well, and "
+                "stays. rolled_back: the last good one runs. Absent: a file that was edited by "
+                "hand failed."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    reason: (
+        Annotated[
+            ConfigReason,
+            Meta(extra_json_schema=GROWS),
+            meaning(
+                "Why it was rolled back. deaf: the broker is not reached, and the former one "
+                "answers. blind: devices that were read are not read any more. bad_start: the "
+                "process was killed or failed. refused: the file cannot be used. unconfirmed: "
+                "nobody confirmed it in time. by_hand: a person did it."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    digest: (
+        Annotated[
+            str,
+            Meta(pattern=r"^[0-9a-f]{12}$"),
+            meaning("The beginning of the SHA-256 of the changed file."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class BoxSwap(Event, tag="box_swap", kw_only=True):
@@ -289,8 +363,8 @@ class BoxSwap(Event, tag="box_swap", kw_only=True):
 
 
 BOX_EVENTS: tuple[type[Event], ...] = (
-    Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Denied, Refused, Quota,
-    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, UnmatchedEdges, Overload,
+    Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Acceptance, Denied, Refused,
+    Quota, BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, UnmatchedEdges, Overload,
     StageFull, Journal, Bus, Configuration, BoxSwap,
 )  # fmt: skip
 AlarmKind = Literal[

@@ -3,17 +3,16 @@
 Decision 13; `wire.seal` calculates the chain of digests on both sides.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import TimeQuality
 from edge.wire.contract.body import RecordBody
 from edge.wire.contract.boxevent import PreviousEpoch, StreamName
-from edge.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, meaning
+from edge.wire.contract.terms import Algorithm, Count, Epoch, Seq, Sha256, Step, meaning
 
 Moment = tuple[Count, Count, Count, TimeQuality, Count | None, Count | None]
-Algorithm = Literal["ed25519", "ecdsa-sha256", "rsa-pss-sha256"]
 Moments = Annotated[list[Moment], Meta(max_length=32)]
 CLOCK = (
     "Each is `[boot, monotonic, wall, tq, before, after]` in microseconds; `wall` is Unix time. A"

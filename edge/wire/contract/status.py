@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, UnsetType
 
 from edge.core import Condition, TimeQuality
+from edge.wire.contract.acceptance import AcceptanceStatus
 from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
 from edge.wire.contract.issues import OpenIssueStatus
 from edge.wire.contract.models import Models
@@ -82,6 +83,13 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
         Annotated[
             list[OpenIssueStatus],
             meaning("What needs a person, what loses data first; left out before version 0.3."),
+        ]
+        | UnsetType
+    ) = UNSET
+    acceptance: (
+        Annotated[
+            AcceptanceStatus,
+            meaning("How far this site is commissioned; left out before version 0.3."),
         ]
         | UnsetType
     ) = UNSET

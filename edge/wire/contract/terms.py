@@ -66,6 +66,8 @@ Contradiction = Literal[
 """What points of one device say of each other that cannot be so."""
 Fault = Literal[LoopFault, "no_activity", "phase", Contradiction]
 """What is found wrong with a loop, a contact, a signal or a device."""
+Algorithm = Literal["ed25519", "ecdsa-sha256", "rsa-pss-sha256"]
+"""Of a signature by the device's key."""
 BayKind = Literal["loading", "charging", "parking"]
 
 Step = tuple[Seq, Seq, Positive]

@@ -1,0 +1,88 @@
+"""Each step as it stands now: what was found, or what is still to do. For people and for the sheet.
+
+Steps that only need what is filled in (loops) are judged from the fields each time.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from edge.commission.loopfields import judge_loop
+from edge.commission.session import CommissionSession, StepResult, stale_reason
+from edge.commission.steps import CommissionStep
+from edge.commission.verdict import Finding, Verdict, finding, worst_verdict
+
+
+class StepStatus(Struct, frozen=True):
+    """One step. `stale`: configuration or device, which is another one since it was done."""
+
+    step: CommissionStep
+    findings: list[Finding]
+    verdict: Verdict
+    done: bool
+    stale: str = ""
+    result: StepResult | None = None
+    filled: dict[str, float | str] = {}
+
+
+def step_status(session: CommissionSession, step: CommissionStep, serial: str) -> StepStatus:
+    """Of one step; `serial` is its device's now."""
+    filled = session.fields.get(step.id, {})
+    result = session.steps.get(step.id)
+    if step.kind == "loop":
+        numbers = {k: float(v) for k, v in filled.items() if not isinstance(v, str)}
+        found = judge_loop(step.subject, numbers)
+        return StepStatus(step, found, worst_verdict(found), bool(numbers), "", None, filled)
+    if result is None:
+        found = untouched(step)
+        return StepStatus(step, found, Verdict.UNPROVEN, False, "", None, filled)
+    stale = stale_reason(result, step, serial)
+    verdict = Verdict.UNPROVEN if stale else result.verdict
+    return StepStatus(step, result.findings, verdict, True, stale, result, filled)
+
+
+def untouched(step: CommissionStep) -> list[Finding]:
+    """What is said of a step that nobody has done."""
+    if step.kind == "lane":
+        return [finding("never_driven", lane=step.subject)]
+    if step.kind == "scan":
+        return [finding("not_scanned")]
+    return []
+
+
+def status_row(status: StepStatus) -> dict[str, Any]:
+    """For people and programs."""
+    step, result = status.step, status.result
+    return {
+        "id": step.id,
+        "kind": step.kind,
+        "subject": step.subject,
+        "name": step.name,
+        "verdict": str(status.verdict),
+        "done": status.done,
+        "stale": status.stale,
+        "findings": [finding_row(each) for each in status.findings],
+        "at": None if result is None else result.at,
+        "by": "" if result is None else result.by,
+        "fields": dict(status.filled),
+        "figures": {} if result is None else result.figures,
+    }
+
+
+def finding_row(one: Finding) -> dict[str, Any]:
+    """A finding with its sentences."""
+    return {
+        "kind": one.kind,
+        "verdict": str(one.verdict),
+        "text": one.text,
+        "remedy": one.remedy,
+        "figures": dict(one.figures),
+    }
+
+
+def all_steps(
+    session: CommissionSession, steps: Mapping[str, CommissionStep], serials: Mapping[str, str]
+) -> list[StepStatus]:
+    """In the order in which they are done."""
+    return [step_status(session, step, serials.get(id_, "")) for id_, step in steps.items()]

@@ -1,0 +1,410 @@
+"""Commissioning of this gateway: owner of how far it is, of the drive that runs, and of the sheets.
+
+Belongs to the main loop. Each change is on the card before it is answered, and one that cannot be
+kept did not happen: so it is left and resumed at any point, and a power cut takes nothing but a
+drive that was under way. An acceptance that the outbox does not have yet is published again after a
+start.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import UNSET
+
+from edge.commission.devicetest import Direction
+from edge.commission.drivejudgement import DriveSeen, ToldDrive
+from edge.commission.founddevices import (
+    FoundDevice,
+    ScannedPlace,
+    judge_scan,
+    matched_device,
+    remember,
+)
+from edge.commission.session import (
+    CommissionSession,
+    SignedSheet,
+    StepResult,
+    decode_session,
+    encode_session,
+    stale_steps,
+)
+from edge.commission.sheet import SheetBox, make_sheet, open_steps
+from edge.commission.sheetpage import sheet_page
+from edge.commission.steps import (
+    RECORD,
+    SCAN,
+    CommissionStep,
+    configuration_digest,
+    site_steps,
+)
+from edge.commission.stepstatus import StepStatus, all_steps
+from edge.commission.verdict import Finding
+from edge.control.protocol import VerbError
+from edge.core import Contact, Draft, Stamp
+from edge.core.release import VERSION
+from edge.gateway.acceptancesheet import acceptance_event, sheet_file
+from edge.gateway.commissionexams import (
+    ContactExams,
+    ExaminedGateway,
+    LaneDrive,
+    examine_device,
+    examine_record,
+)
+from edge.gateway.commissionfiles import CommissionFiles
+from edge.gateway.manifestsigner import SignBytes
+from edge.gateway.scantargets import site_targets
+from edge.wire.contract.acceptance import AcceptanceStatus, AcceptedState
+from edge.wire.records import iso_time
+
+LOG: Final = logging.getLogger("kerbstone")
+STALE_LISTED: Final = 32
+CONTACT_KINDS: Final = ("contact", "pulses", "bay", "signal")
+WIRED: Final = ("lane", *CONTACT_KINDS)  # to the lines of the box
+KEPT_ANEW: Final = "this could not be kept on the disk ({error}), so nothing has changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionHooks:
+    """What becomes known outside: the event, the drive that wants contacts, a changed status."""
+
+    publish: Callable[[Draft], None]
+    watch_drive: Callable[[Callable[[Sequence[Contact]], None] | None], None]
+    changed: Callable[[], None]
+    board: str
+    board_serial: str
+    sign: SignBytes | None
+
+
+class Commissioning:
+    """See above. Making one reads the file of the card."""
+
+    def __init__(
+        self, gateway: ExaminedGateway, files: CommissionFiles, hooks: CommissionHooks
+    ) -> None:
+        self._files, self._hooks = files, hooks
+        self.use_gateway(gateway)
+        self._session = files.load()
+        self._changing = asyncio.Lock()
+        self.drive: LaneDrive | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._published: Draft | None = None  # and not in the outbox yet, as far as is known
+
+    def use_gateway(self, gateway: ExaminedGateway) -> None:
+        """At a start, and when the site was changed while the daemon runs: steps follow the file.
+        A drive that runs goes on: lanes do not change so."""
+        self._gateway, self._site = gateway, gateway.site
+        self.steps = site_steps(gateway.site)
+        self.configuration = configuration_digest(gateway.site)
+        self._places = {place: bus for bus, place in site_targets(gateway.site).items()}
+        self._lanes = {lane.name: lane for lane in gateway.lanes}
+        self._contacts = ContactExams(gateway)
+
+    # -- what is asked -----------------------------------------------------------------------------
+
+    @property
+    def session(self) -> CommissionSession:
+        return self._session
+
+    def statuses(self) -> list[StepStatus]:
+        """Each step as it stands now."""
+        return all_steps(self._session, self.steps, self._serials())
+
+    def stale(self) -> list[str]:
+        """Steps of the last sheet that would be other ones now, and those that it never knew."""
+        sheet = self._session.sheet
+        return [] if sheet is None else stale_steps(sheet, self.steps, self._serials())
+
+    def status(self) -> AcceptanceStatus:
+        """For the city's status."""
+        session, sheet = self._session, self._session.sheet
+        if sheet is None:
+            return AcceptanceStatus(state="open" if session.is_open else "none")
+        stale = self.stale()
+        return AcceptanceStatus(
+            state="stale" if stale else cast("AcceptedState", sheet.state),
+            number=sheet.number,
+            by=sheet.by,
+            at=UNSET if sheet.at is None else iso_time(sheet.at * 10**9),
+            sheet_sha256=sheet.sha256,
+            stale=stale[:STALE_LISTED] if stale else UNSET,
+        )
+
+    def matched(self, one: FoundDevice) -> str:
+        """The device of the site file that one that was found is; "" for none."""
+        return matched_device(self._site, self._places, one)
+
+    async def sheet(self, number: int) -> tuple[dict[str, Any], str]:
+        """A sheet, and the same as a page. Raises VerbError."""
+        try:
+            found = await asyncio.to_thread(self._files.sheet, number)
+            page = await asyncio.to_thread(self._files.page, number)
+        except (OSError, ValueError) as error:
+            raise VerbError(f"sheet {number} cannot be read: {error}") from error
+        if found is None or page is None:
+            raise VerbError(f"there is no sheet {number} on this box")
+        return found, page
+
+    # -- what is done ------------------------------------------------------------------------------
+
+    async def begin(self, by: str, *, anew: bool) -> None:
+        """Somebody begins, or goes on where another one stopped. `anew` forgets what was done."""
+
+        def change(session: CommissionSession) -> None:
+            session.by = by
+            if anew or session.begun is None:
+                session.begun = self._wall_s()
+            if anew:
+                session.steps, session.fields = {}, {}
+            session.steps = {k: v for k, v in session.steps.items() if k in self.steps}
+            session.fields = {k: v for k, v in session.fields.items() if k in self.steps}
+
+        await self._change(change)
+
+    async def test(self, step: CommissionStep) -> None:
+        """Do a step that needs nobody to drive. Raises VerbError."""
+        figures: dict[str, Any] = {}
+        if step.kind == "device":
+            direction = self._session.fields.get(step.id, {}).get("direction", "import")
+            found, figures = await examine_device(
+                self._gateway, step.subject, cast("Direction", direction)
+            )
+        elif step.kind in CONTACT_KINDS:
+            found = self._contacts.examine(step)
+        elif step.id == RECORD:
+            found = examine_record(self._gateway)
+        elif step.id == SCAN:
+            found = self._scanned(self._session)
+        elif step.kind == "lane":
+            raise VerbError(f"drive over it: `kerbstone commission drive {step.subject}`")
+        else:
+            raise VerbError(
+                "this is not measured by the box: fill its fields in, such as `kerbstone "
+                f"commission field {step.id} inductance_uh 120`"
+            )
+        await self._keep(step, found, figures)
+
+    def begin_drive(self, lane: str, told: ToldDrive) -> None:
+        """From now on the loops are looked at. Raises VerbError."""
+        self._must_be_open()
+        self.drive = LaneDrive(self._gateway, self._lanes[lane], told)
+        self._hooks.watch_drive(self.drive.take)
+
+    def cancel_drive(self) -> None:
+        """Nothing of it is kept. Always safe."""
+        self.drive = None
+        self._hooks.watch_drive(None)
+
+    def seen_drive(self) -> DriveSeen | None:
+        """What the drive that runs, or ended last, shows at this moment."""
+        return None if self.drive is None else self.drive.judge(self.drive.told)
+
+    async def finish_drive(self, told: ToldDrive, mine_ms: int | None) -> DriveSeen:
+        """Judge it and keep what it came to. Raises VerbError."""
+        drive = self.drive
+        if drive is None:
+            raise VerbError("no drive runs: `kerbstone commission drive LANE` begins one")
+        self._must_be_open()
+        self._hooks.watch_drive(None)
+        step = self.steps[f"lane:{drive.lane.name}"]
+        former = self._session.steps.get(step.id)
+        known = former is not None and former.configured == step.configured
+        before = str(former.figures.get("order", "")) if former is not None and known else ""
+        if mine_ms is not None:
+            seen = drive.judge(ToldDrive(told.speed_kmh, told.length_m), before, end=True)
+            try:
+                place = drive.place_of(mine_ms, seen)
+            except LookupError:
+                raise VerbError("no such passage was seen: choose one of the list") from None
+            told = ToldDrive(told.speed_kmh, told.length_m, place)
+        seen = drive.judge(told, before, end=True)
+        drive.told = told
+        order = seen.order or before
+        figures = {**seen.figures, "order": order, "told_kmh": told.speed_kmh}
+        await self._keep(step, list(seen.findings), figures)
+        return seen
+
+    async def fill_field(self, step: CommissionStep, key: str, value: float | str | None) -> None:
+        """Fill in what the box cannot measure; None empties it."""
+
+        def change(session: CommissionSession) -> None:
+            fields = {**session.fields.get(step.id, {})}
+            fields.pop(key, None)
+            if value is not None:
+                fields[key] = value
+            session.fields[step.id] = fields
+
+        self._must_be_open()
+        await self._change(change)
+
+    async def take_scan(
+        self, places: list[ScannedPlace], found: list[FoundDevice]
+    ) -> list[FoundDevice]:
+        """What a search of the wires has found. Gives all that is known now."""
+
+        def change(session: CommissionSession) -> None:
+            session.found = remember(session.found, found, places)
+            session.searched = places
+
+        self._must_be_open()
+        await self._change(change)
+        await self._keep(self.steps[SCAN], self._scanned(self._session), {})
+        return self._session.found
+
+    async def decide_found(self, id_: str, state: str, name: str) -> FoundDevice:
+        """A device that answered is named, or dismissed. Raises VerbError."""
+        one = next((each for each in self._session.found if each.id == id_), None)
+        if one is None:
+            known = ", ".join(each.id for each in self._session.found) or "none"
+            raise VerbError(f"nothing that was found is called {id_!r}; there are {known}")
+        decided = msgspec.structs.replace(one, state=state, name=name)
+
+        def change(session: CommissionSession) -> None:
+            session.found = [decided if each.id == id_ else each for each in session.found]
+
+        self._must_be_open()
+        await self._change(change)
+        await self._keep(self.steps[SCAN], self._scanned(self._session), {})
+        return decided
+
+    async def sign(self, by: str, note: str, *, reservations: bool) -> SignedSheet:
+        """Make the sheet, keep it, and tell the city. Raises VerbError."""
+        self._must_be_open()
+        now, statuses = self._gateway.clock.now(), self.statuses()
+        number = self._session.number + 1
+        try:
+            sheet = make_sheet(
+                self._box(now), number, self._session, statuses, by=by, note=note
+            )  # fmt: skip
+        except ValueError as error:
+            raise VerbError(str(error)) from error
+        if sheet["state"] == "reservations" and not reservations:
+            left = ", ".join(f"{id_} ({word})" for id_, word in open_steps(sheet).items())
+            raise VerbError(
+                f"these steps have not passed: {left}. Do them, or sign with reservations"
+            )
+        file = sheet_file(sheet, self._hooks.sign)
+        serials = self._serials()
+        signed = SignedSheet(
+            number, file["sha256"], sheet["state"], by, self._wall_s(), "signature" in file,
+            {id_: step.configured for id_, step in self.steps.items()},
+            {id_: serials[id_] for id_ in self.steps if serials.get(id_)},
+            told=False,
+        )  # fmt: skip
+
+        def change(session: CommissionSession) -> None:
+            session.number, session.sheet, session.by = number, signed, ""
+
+        async def keep() -> None:
+            page = await asyncio.to_thread(sheet_page, file)
+            await asyncio.to_thread(self._files.keep_sheet, number, file, page)
+
+        await self._change(change, first=keep)
+        await asyncio.to_thread(self._files.tidy)
+        self._publish(file)
+        return signed
+
+    async def tell_again(self) -> None:
+        """After a start: a sheet of which nobody knows whether the city was told."""
+        sheet = self._session.sheet
+        if sheet is None or sheet.told:
+            return
+        try:
+            file, _ = await self.sheet(sheet.number)
+        except VerbError as error:
+            LOG.warning("the city may not know of the acceptance: %s", error)
+            return
+        self._publish(file)
+
+    def look(self, waiting: Sequence[Draft]) -> None:
+        """After a commit: an event that does not wait for one any more is in the outbox, and what
+        is there will be sent. `waiting` are those that do."""
+        if self._published is None or any(each is self._published for each in waiting):
+            return
+        self._published = None
+        self._telling = asyncio.get_running_loop().create_task(self._told(self._session.number))
+
+    async def close(self) -> None:
+        """The daemon ends: what is being kept is kept."""
+        if self._telling is not None:
+            await asyncio.gather(self._telling, return_exceptions=True)
+
+    # -- within ------------------------------------------------------------------------------------
+
+    async def _told(self, number: int) -> None:
+        def change(session: CommissionSession) -> None:
+            if session.sheet is not None and session.sheet.number == number:
+                session.sheet = msgspec.structs.replace(session.sheet, told=True)
+
+        try:
+            await self._change(change)
+        except VerbError as error:
+            LOG.warning("the acceptance will be told again after the next start: %s", error)
+
+    def _publish(self, file: Mapping[str, Any]) -> None:
+        self._published = acceptance_event(file, self._gateway.clock.now().mono_ns)
+        self._hooks.publish(self._published)
+
+    def _must_be_open(self) -> None:
+        if not self._session.is_open:
+            raise VerbError("begin first: `kerbstone commission begin --by NAME`")
+
+    async def _keep(
+        self, step: CommissionStep, findings: list[Finding], figures: Mapping[str, Any]
+    ) -> None:
+        self._must_be_open()
+        serial = self._serials().get(step.id, "")
+
+        def change(session: CommissionSession) -> None:
+            session.steps[step.id] = StepResult(
+                findings, self._wall_s(), session.by, step.configured, serial, dict(figures)
+            )
+
+        await self._change(change)
+
+    async def _change(
+        self,
+        change: Callable[[CommissionSession], None],
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """On a copy, which counts once it is on the card. Raises VerbError."""
+        async with self._changing:
+            before = self.status()
+            session = decode_session(encode_session(self._session))
+            change(session)
+            try:
+                if first is not None:
+                    await first()
+                await asyncio.to_thread(self._files.save, session)
+            except (OSError, ValueError) as error:
+                raise VerbError(KEPT_ANEW.format(error=error)) from error
+            self._session = session
+        if self.status() != before:
+            self._hooks.changed()
+
+    def _scanned(self, session: CommissionSession) -> list[Finding]:
+        return judge_scan(self._site, self._places, session.searched, session.found)
+
+    def _serials(self) -> dict[str, str]:
+        """By step, of what it was done with: of what is wired to the box itself, the box."""
+        board = self._hooks.board_serial
+        wired = {id_: board for id_, step in self.steps.items() if step.kind in WIRED and board}
+        return wired | {
+            f"device:{name}": serial for name, serial in self._gateway.serials().items()
+        }
+
+    def _wall_s(self) -> int | None:
+        now = self._gateway.clock.now()
+        return None if now.tq.is_guessed else now.wall_ns // 1_000_000_000
+
+    def _box(self, now: Stamp) -> SheetBox:
+        place = self._site.place
+        return SheetBox(
+            site=place.id, site_name=place.name or "", gateway=place.gateway, software=VERSION,
+            board=self._hooks.board, configuration=self.configuration,
+            time="" if now.tq.is_guessed else iso_time(now.wall_ns), time_quality=str(now.tq),
+            confirm=self._site.uplink.confirm,
+        )  # fmt: skip

@@ -1,0 +1,421 @@
+"""Commissioning in the daemon: each step, its refusals, what is kept, and the sheet."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.control.protocol import VerbError
+from edge.core import Contact
+from edge.core.clock import TimeQuality
+from edge.gateway.commissionfiles import SHEETS_KEPT
+from edge.gateway.manifestsigner import make_byte_signer
+from edge.platform.acceptancecheck import check_sheet
+from edge.platform.signatures import CertificateKeys
+from edge.wire.contract.body import body_map
+from tests.gateway.commissionparts import SITE, CommissionedBox, S
+from tests.kit.certificates import CertificateAuthority
+
+
+async def test_all_steps_pass_and_the_sheet_is_signed_kept_and_told(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    state = await box.state()
+    assert state["counts"] == {"passed": 9, "unproven": 0, "doubtful": 0, "failed": 0}
+    signed = await box.step("sign", by="Anna", note="all well")
+    assert signed["acceptance"]["state"] == "accepted"
+    assert not signed["open"]
+    (draft,) = box.drafts
+    body = body_map(draft.body)
+    file = (await box.state(form="json"))["file"]
+    assert body["sheet_sha256"] == file["sha256"]
+    assert body["counts"]["passed"] == 9
+    assert body["open"] == {}
+    page = (await box.state(form="html", number="1"))["page"]
+    assert "Acceptance of Quay" in page
+    assert file["sha256"] in page
+    assert check_sheet(json.dumps(file).encode(), told_sha256=body["sheet_sha256"]).faults == ()
+
+
+async def test_it_is_left_and_resumed_by_another_process(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    before = await box.state()
+    again = CommissionedBox(tmp_path / "store")
+    after = await again.state()
+    assert after["steps"] == before["steps"]
+    assert after["by"] == "Anna"
+    assert after["open"]
+
+
+async def test_nothing_is_done_before_somebody_begins(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    for act, words in (
+        ("test", {"step": "device:hut"}), ("drive", {"lane": "north_1"}), ("sign", {"by": "A"}),
+        ("field", {"step": "loop:north_1.lead", "key": "q", "value": 9}),
+    ):  # fmt: skip
+        with pytest.raises(VerbError, match="begin first"):
+            await box.step(act, **words)
+    assert (await box.state())["acceptance"]["state"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("act", "words", "why"),
+    [
+        ("nonsense", {}, "act is one of"),
+        ([], {}, "act is one of"),
+        ("begin", {}, "by is the name"),
+        ("begin", {"by": "\x1b[31m"}, "by is a name"),
+        ("begin", {"by": "x" * 65}, "by is a name"),
+        ("test", {"step": "device:roof"}, "there is no step"),
+        ("test", {"step": None}, "there is no step"),
+        ("test", {"step": "lane:north_1"}, "drive over it"),
+        ("test", {"step": "loop:north_1.lead"}, "fill its fields in"),
+        ("drive", {"lane": "south"}, "lane is one of north_1"),
+        ("drive", {"lane": "north_1", "speed_kmh": 900}, "speed_kmh is a number"),
+        ("drive", {"lane": "north_1", "speed_kmh": True}, "speed_kmh is a number"),
+        ("drive", {"lane": "north_1", "length_m": "long"}, "length_m is a number"),
+        ("finish", {}, "no drive runs"),
+        ("finish", {"mine": "1"}, "mine is the number"),
+        ("field", {"step": "loop:north_1.lead", "key": "ohm", "value": 1}, "no such field"),
+        ("field", {"step": "loop:north_1.lead", "key": "q", "value": "x"}, "is a number"),
+        ("field", {"step": "loop:north_1.lead", "key": "q", "value": float("nan")}, "number from"),
+        ("field", {"step": "loop:north_1.lead", "key": "q", "value": -1}, "number from"),
+        ("field", {"step": "device:hut", "key": "direction", "value": "up"}, "direction is one"),
+        ("field", {"step": "record", "key": "q", "value": 1}, "no such field"),
+        ("found", {"places": 3}, "kerbstone scan"),
+        ("name", {"id": "abc", "name": "roof"}, "nothing that was found"),
+        ("name", {"id": "abc", "name": "a b"}, "name is an id"),
+        ("dismiss", {"id": None}, "nothing that was found"),
+        ("sign", {"by": "Anna", "note": "x" * 501}, "note is text"),
+        ("sign", {"by": "Anna"}, "no step has been done"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_what_can(
+    tmp_path: Path, act: Any, words: dict[str, Any], why: str
+) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    with pytest.raises(VerbError, match=why):
+        await box.step(act, **words)
+
+
+async def test_a_sheet_that_is_not_there(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    for words, why in (
+        ({"form": "json"}, "no sheet has been signed"),
+        ({"form": "json", "number": 7}, "there is no sheet 7"),
+        ({"form": "pdf", "number": 7}, "form is json or html"),
+        ({"form": "html", "number": "../../etc"}, "form is json or html"),
+    ):
+        with pytest.raises(VerbError, match=why):
+            await box.state(**words)
+
+
+async def test_what_has_not_passed_is_signed_only_with_reservations(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("test", step="device:hut")
+    with pytest.raises(VerbError, match=r"lane:north_1 \(unproven\)"):
+        await box.step("sign", by="Anna")
+    assert (await box.state())["last_sheet"] is None
+    await box.step("sign", by="Anna", reservations=True)
+    body = body_map(box.drafts[0].body)
+    assert body["state"] == "reservations"
+    assert body["open"]["lane:north_1"] == "unproven"
+
+
+async def test_a_swapped_pair_is_found_mended_and_driven_over_again(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("drive", lane="north_1", speed_kmh=31)
+    box.drive_over("north_1", 30.0, swapped=True)
+    await box.step("finish")
+    assert (await box.row("lane:north_1"))["findings"][0]["kind"] == "swapped"
+    await box.step("drive", lane="north_1", speed_kmh=31)
+    box.drive_over("north_1", 30.0)
+    await box.step("finish")
+    row = await box.row("lane:north_1")
+    assert [each["kind"] for each in row["findings"]] == ["disagrees"], "wires may be loose"
+    await box.step("drive", lane="north_1", speed_kmh=31)
+    box.drive_over("north_1", 30.0)
+    await box.step("finish")
+    assert (await box.row("lane:north_1"))["verdict"] == "passed"
+
+
+async def test_the_drive_is_chosen_from_the_list(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("drive", lane="north_1", speed_kmh=31)
+    for speed in (52.0, 30.0, 47.0):
+        box.drive_over("north_1", speed)
+    state = await box.state()
+    assert state["drive"]["running"]
+    assert [round(one["speed_kmh"]) for one in state["drive"]["passages"]] == [52, 30, 47]
+    done = await box.step("finish")
+    assert not done["own"]
+    row = await box.row("lane:north_1")
+    assert row["verdict"] == "unproven"
+    assert "order_seen" in [each["kind"] for each in row["findings"]]
+    mine = done["drive"]["passages"][1]["at_ms"]
+    with pytest.raises(VerbError, match="no such passage"):
+        await box.step("finish", mine=mine + 1)
+    await box.step("finish", mine=mine)
+    assert (await box.row("lane:north_1"))["verdict"] == "passed"
+    wrong = done["drive"]["passages"][0]["at_ms"]
+    await box.step("finish", mine=wrong)
+    kinds = [each["kind"] for each in (await box.row("lane:north_1"))["findings"]]
+    assert kinds == ["spacing_wrong"]
+
+
+async def test_what_comes_before_the_command_and_after_the_end_is_no_part_of_a_drive(
+    tmp_path: Path,
+) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    box.drive_over("north_1", 50.0)
+    await box.step("drive", lane="north_1", speed_kmh=31)
+    box.drive_over("north_1", 30.0)
+    await box.step("finish")
+    box.drive_over("north_1", 70.0)
+    drive = (await box.state())["drive"]
+    assert [round(one["speed_kmh"]) for one in drive["passages"]] == [30]
+    await box.step("cancel")
+    assert (await box.state())["drive"] is None
+
+
+async def test_a_drive_ends_by_itself(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("drive", lane="north_1")
+    box.clock.mono_ns += 301 * S
+    box.drive_over("north_1", 30.0)
+    drive = (await box.state())["drive"]
+    assert not drive["running"]
+    assert drive["passages"] == []
+
+
+async def test_a_drive_leaves_no_other_vehicle_on_the_disk(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("drive", lane="north_1", speed_kmh=31)
+    for speed in (52.0, 30.0, 47.0):
+        box.drive_over("north_1", speed)
+    done = await box.step("finish")
+    await box.step("finish", mine=done["drive"]["passages"][1]["at_ms"])
+    await box.step("sign", by="Anna", reservations=True)
+    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert len(files) == 3
+    for file in files:
+        text = file.read_text()
+        assert "30" in text
+        assert "52 km/h" not in text
+        assert "51.9" not in text
+    row = await box.row("lane:north_1")
+    assert len(row["figures"]["loops"]) == 2
+
+
+async def test_another_site_file_makes_stale_what_it_changes_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    await box.step("sign", by="Anna")
+    same = CommissionedBox(tmp_path / "store", SITE + '\n[approach.north]\nname = "North"\n')
+    assert same.owner.stale() == []
+    other = CommissionedBox(tmp_path / "store", SITE.replace("spacing_m = 4.0", "spacing_m = 4.5"))
+    assert other.owner.stale() == ["lane:north_1"]
+    status = other.owner.status()
+    assert status.state == "stale"
+    row = await other.row("lane:north_1")
+    assert (row["stale"], row["verdict"]) == ("configuration", "unproven")
+    assert (await other.row("device:hut"))["verdict"] == "passed"
+    more = CommissionedBox(
+        tmp_path / "store", SITE + '[device.roof]\ndriver = "bme280"\nbus = "air"\n'
+    )
+    assert more.owner.stale() == ["scan", "device:roof"]
+
+
+async def test_another_device_in_its_place_makes_its_step_stale(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    await box.step("sign", by="Anna")
+    box.serials = {"hut": "8"}
+    assert box.owner.stale() == ["device:hut"]
+    assert (await box.row("device:hut"))["stale"] == "device"
+    box.serials = {}  # it does not say: nobody knows better
+    assert box.owner.stale() == []
+    box.serials = {"hut": "8"}
+    await box.step("begin", by="Ben")
+    await box.step("test", step="device:hut")
+    await box.step("sign", by="Ben")
+    assert box.owner.stale() == []
+    assert box.owner.status().number == 2
+
+
+async def test_another_box_in_its_place_makes_stale_what_is_wired_to_it(tmp_path: Path) -> None:
+    """The file went along; the sheets did not."""
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    await box.step("sign", by="Anna")
+    (tmp_path / "other").mkdir()
+    shutil.copy(tmp_path / "store" / "commissioning.json", tmp_path / "other")
+    other = CommissionedBox(tmp_path / "other", board="10000000c0ffee02")
+    assert other.owner.stale() == ["contact:door", "pulses:lamp", "bay:bakery", "lane:north_1"]
+    assert other.owner.status().number == 1
+    with pytest.raises(VerbError, match="there is no sheet 1 on this box"):
+        await other.state(form="json")
+    await other.step("begin", by="Ben")
+    assert (await other.step("sign", by="Ben", reservations=True))["number"] == 2
+
+
+async def test_begin_anew_forgets_and_begin_goes_on(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    await box.step("begin", by="Ben")
+    assert (await box.row("device:hut"))["verdict"] == "passed"
+    assert (await box.row("device:hut"))["by"] == "Anna"
+    await box.step("begin", by="Ben", anew=True)
+    state = await box.state()
+    assert state["counts"]["passed"] == 0
+    assert len(state["found"]) == 1, "what answered is not forgotten"
+
+
+async def test_a_contact_that_is_not_operated_is_no_proof(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("test", step="contact:door")
+    assert (await box.row("contact:door"))["findings"][0]["kind"] == "operate_it"
+    box.clock.mono_ns += 20 * S
+    await box.step("test", step="contact:door")
+    assert (await box.row("contact:door"))["findings"][0]["kind"] == "contact_still"
+    on_ns = box.clock.mono_ns
+    box.contacts(Contact("door", True, on_ns), Contact("door", False, on_ns + S))
+    box.clock.mono_ns += 2 * S
+    await box.step("test", step="contact:door")
+    assert (await box.row("contact:door"))["verdict"] == "passed"
+
+
+async def test_a_device_that_answered_and_is_in_no_site_file_is_offered(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    places = [{"place": "/dev/ttyUSB9", "refused": "", "whole": True, "devices": [
+        {"driver": "sdm120", "what": "Eastron SDM120", "options": {"unit": 3}, "serial": "9",
+         "line": "9600 8N1"}]}]  # fmt: skip
+    state = await box.step("found", places=places)
+    (one,) = state["found"]
+    assert one["matched"] == ""
+    assert (await box.row("scan"))["verdict"] == "doubtful"
+    again = CommissionedBox(tmp_path / "store")
+    assert (await again.state())["found"] == state["found"], "it is not forgotten"
+    await again.step("sign", by="Anna", reservations=True)
+    file = (await again.state(form="json"))["file"]
+    assert file["sheet"]["unmatched"][0]["what"] == "Eastron SDM120"
+    await again.step("begin", by="Anna")
+    await again.step("name", id=one["id"], name="roof_meter")
+    assert (await again.row("scan"))["verdict"] == "passed"
+    assert (await again.state())["found"][0]["name"] == "roof_meter"
+
+
+async def test_the_city_checks_a_sheet_with_the_key_of_the_box(tmp_path: Path) -> None:
+    authority = CertificateAuthority(tmp_path)
+    cert, key = authority.issue("gw-1")
+    box = CommissionedBox(tmp_path / "store", sign=make_byte_signer(key, cert))
+    await box.whole()
+    await box.step("sign", by="Anna")
+    file = (await box.state(form="json"))["file"]
+    body = body_map(box.drafts[0].body)
+    assert body["sig"] == file["signature"]["sig"]
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "gw-1.pem").write_bytes(cert.read_bytes())
+    keys = CertificateKeys(folder)
+    whole = check_sheet(json.dumps(file).encode(), keys, body["sheet_sha256"])
+    assert whole.faults == ()
+    assert whole.signed_by == body["cert_sha256"]
+    file["sheet"]["steps"][0]["verdict"] = "failed"
+    assert "changed" in check_sheet(json.dumps(file).encode(), keys).faults[0]
+    changed = check_sheet(json.dumps({**file, "sha256": check_sheet(
+        json.dumps(file).encode()).sha256}).encode(), keys, body["sheet_sha256"])  # fmt: skip
+    assert len(changed.faults) == 2, "neither the event nor the signature is of it"
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"sheet": 3}', b"[" * 100_000, b"\xff"])
+def test_what_is_no_sheet_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        check_sheet(data)
+
+
+async def test_an_event_that_may_be_lost_is_told_again_and_not_for_ever(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("test", step="device:hut")
+    await box.step("sign", by="Anna", reservations=True)
+    again = CommissionedBox(tmp_path / "store")  # the process was killed before it was committed
+    await again.owner.tell_again()
+    assert body_map(again.drafts[0].body)["number"] == 1
+    again.owner.look(again.drafts)
+    await again.owner.close()
+    third = CommissionedBox(tmp_path / "store")
+    await third.owner.tell_again()
+    assert len(third.drafts) == 1, "it waited for a commit, and the process was killed again"
+    third.owner.look([])
+    await third.owner.close()
+    fourth = CommissionedBox(tmp_path / "store")
+    await fourth.owner.tell_again()
+    assert fourth.drafts == []
+
+
+async def test_a_damaged_state_is_set_aside_and_sheets_keep_their_numbers(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    await box.step("test", step="device:hut")
+    await box.step("sign", by="Anna", reservations=True)
+    state = tmp_path / "store" / "commissioning.json"
+    for damage in (b"{", b'{"v": 99}', b"\xff\xfe", b"[]"):
+        state.write_bytes(damage)
+        again = CommissionedBox(tmp_path / "store")
+        assert again.owner.session.number == 1
+        assert not again.owner.session.is_open
+        assert (state.parent / "commissioning.json.damaged").read_bytes() == damage
+    await again.step("begin", by="Anna")
+    await again.step("test", step="device:hut")
+    assert (await again.step("sign", by="Anna", reservations=True))["number"] == 2
+
+
+async def test_a_disk_that_refuses_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    before = await box.state()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(box.files, "save", full)
+    with pytest.raises(VerbError, match="could not be kept"):
+        await box.step("test", step="device:hut")
+    assert await box.state() == before
+
+
+async def test_few_sheets_are_kept(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    for _ in range(SHEETS_KEPT + 3):
+        await box.step("begin", by="Anna")
+        await box.step("test", step="device:hut")
+        await box.step("sign", by="Anna", reservations=True)
+    assert box.files.numbers() == list(range(4, SHEETS_KEPT + 4))
+
+
+async def test_a_clock_that_is_not_set_is_not_told(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    box.clock.tq = TimeQuality.NONE
+    await box.step("begin", by="Anna")
+    await box.step("test", step="device:hut")
+    await box.step("sign", by="Anna", reservations=True)
+    assert (await box.row("device:hut"))["at"] is None
+    assert "at" not in (await box.state())["acceptance"]
+    assert "the clock of the box was not set" in (await box.state(form="html"))["page"]
