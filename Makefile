@@ -119,10 +119,11 @@ kernel-test: venv
 	$(SHOW) -m kernel --timeout 1800 -s -rs $(PYTEST) tests/kernel
 
 # the page in a real browser, beside a real daemon on simulated wires
+web-test: VENV = .venv-web
 web-test:
-	@.ci/venv .venv-web browser
+	@.ci/venv $(VENV) browser
 	@.ci/tools browser
-	.venv-web/bin/python -m pytest -p tests.mustrun -q -rs --timeout 600 $(PYTEST) tests/web/browser
+	$(SHOW) -q -rs --timeout 600 $(PYTEST) tests/web/browser
 
 check: venv
 	$(PY) -m ruff format --check $(CODE)

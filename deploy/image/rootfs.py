@@ -74,7 +74,7 @@ EMPTIED = (
 FOLDERS = (
     *("data", "boot/firmware", "etc/kerbstone", "var/cache/private", "var/lib/kerbstone"),
     *("var/lib/kerbstone-link", "var/lib/kerbstone-egress", "var/lib/NetworkManager"),
-    "var/lib/kerbstone-identity",
+    *("var/lib/kerbstone-identity", "var/lib/kerbstone-web"),
     *("var/lib/chrony", "var/lib/systemd"),
 )
 
@@ -200,6 +200,7 @@ def data_tree(root: Path, out: Path) -> None:
         "kerbstone": ("kerbstone", 0o750),
         "kerbstone-link": ("kerbstone-link", 0o700),
         "kerbstone-egress": ("root", 0o700),
+        "kerbstone-web": ("kerbstone-web", 0o755),
         "kerbstone-identity": ("root", 0o700),
         "NetworkManager": ("root", 0o700),
         "chrony": ("_chrony", 0o750),

@@ -45,6 +45,7 @@ NEVER: Final = {
 EMPTY: Final = {
     "var/lib/kerbstone": "state of one box",
     "var/lib/kerbstone-link": "state of one box",
+    "var/lib/kerbstone-web": "the certificate of one box",
     "var/lib/kerbstone-identity": "the identity of one box",
     "etc/NetworkManager/system-connections": "a profile may hold a secret: the claim has it",
     "etc/apt/sources.list.d": "names the mirror of the machine that built it",

@@ -19,7 +19,10 @@ DEPENDS = (
     "systemd (>= 257)",  # PrivateTmp=disconnected
     "udev",
 )
-RECOMMENDS = ("chrony", "modemmanager", "network-manager", "polkitd")
+RECOMMENDS = (
+    *("chrony", "dnsmasq-base", "iproute2", "modemmanager", "network-manager", "nftables"),
+    *("polkitd", "wpasupplicant"),
+)
 SUGGESTS = ("tpm2-openssl",)
 DESCRIPTION = """gateway at the roadside: reads loops, air sensors, energy meters
  The software of the grey box at the roadside. It reads inductive loops, air

@@ -8,12 +8,13 @@ looked at for licences that limit use, too: there are metadata that say MIT besi
 """
 
 import argparse
+import hashlib
 import os
 import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -95,19 +96,34 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
+class Vendored:
+    """Files of somebody else in the repository: name in `folder` -> SHA-256."""
+
+    version: str
+    licence: str
+    folder: str
+    purl: str
+    reason: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The list."""
 
     allowed: Mapping[str, str]
     stated: Mapping[str, Stated]
+    vendored: Mapping[str, Vendored] = field(default_factory=dict)
 
 
 def policy(text: str) -> Policy:
     """The list as it is written: every line with a reason."""
     table = tomllib.loads(text)
     stated = {str(canonicalize_name(name)): Stated(**row) for name, row in table["stated"].items()}
-    found = Policy(table["allowed"], stated)
-    for name, why in (*found.allowed.items(), *((n, s.reason) for n, s in stated.items())):
+    vendored = {name: Vendored(**row) for name, row in table.get("vendored", {}).items()}
+    found = Policy(table["allowed"], stated, vendored)
+    listed: tuple[tuple[str, Stated | Vendored], ...] = (*stated.items(), *vendored.items())
+    for name, why in (*found.allowed.items(), *((name, each.reason) for name, each in listed)):
         if not why.strip():
             raise BuildError(f"{LIST.name}: {name} has no reason")
     return found
@@ -208,9 +224,30 @@ def problems(found: Iterable[Distribution], rules: Policy) -> list[str]:
     return wrong
 
 
+def vendored_problems(rules: Policy, root: Path = lock.ROOT) -> list[str]:
+    """A sentence for each file that is not as its package has it, or whose licence is not on the
+    list."""
+    wrong = []
+    for name, each in rules.vendored.items():
+        if not allows(each.licence, rules.allowed):
+            wrong.append(f"{name} {each.version}: {each.licence} is not on the list")
+        folder = root / each.folder
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        wrong += [
+            f"{each.folder}/{odd} is not on the list" for odd in sorted(there - {*each.files})
+        ]
+        for file, digest in each.files.items():
+            if file not in there:
+                wrong.append(f"{each.folder}/{file} is not there")
+            elif hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
+                wrong.append(f"{each.folder}/{file} is not as {each.purl} has it")
+    return wrong
+
+
 def require(found: Sequence[Distribution]) -> int:
     """Raises BuildError with every problem; else how many were looked at."""
-    if wrong := problems(found, policy(LIST.read_text(encoding="utf-8"))):
+    rules = policy(LIST.read_text(encoding="utf-8"))
+    if wrong := [*problems(found, rules), *vendored_problems(rules)]:
         raise BuildError(
             "\n  ".join(["these may not go into what others are given:", *wrong])
             + f"\nLeave them out, or read their licence and write it into {LIST.name} with a reason"

@@ -22,7 +22,9 @@ ROWS = (
     ("kerbstone*.tmpfiles", "usr/lib/tmpfiles.d/{stem}.conf"),
     ("kerbstone*.modules", "usr/lib/modules-load.d/{stem}.conf"),
     ("5[0-9]-*.rules", "usr/share/polkit-1/rules.d/"),
-    ("6[0-9]-*.rules", "usr/lib/udev/rules.d/"),
+    ("[68][0-9]-*.rules", "usr/lib/udev/rules.d/"),
+    ("*.link", "usr/lib/systemd/network/"),
+    ("kerbstone*.modprobe", "usr/lib/modprobe.d/{stem}.conf"),
     ("watchdog.conf", "usr/lib/systemd/system.conf.d/kerbstone-watchdog.conf"),
 )
 PRESET = "usr/lib/systemd/system-preset/50-kerbstone.preset"

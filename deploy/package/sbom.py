@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 from deploy.package import control, dpkg, fetch, lock, project, slot, wheel
 from deploy.package.errors import BuildError, ended
+from deploy.package.licences import LIST, policy
 from deploy.package.target import Target
 
 INSTALLED = Path("usr/share/kerbstone/sbom.cdx.json")
@@ -87,7 +88,27 @@ def of_wheels(paths: Sequence[Path], wheels: Sequence[wheel.Wheel], target: Targ
         by_name[found.name]: sorted(by_name[n] for n in required(found, target) if n in by_name)
         for found in wheels
     }
+    components += [each for found in wheels for each in of_vendored(found)]
     return Parts(components, needs)
+
+
+def of_vendored(found: wheel.Wheel) -> list[Json]:
+    """What of somebody else lies in our own wheel."""
+    rules = policy(LIST.read_text(encoding="utf-8"))
+    return [
+        {
+            "type": "library",
+            "bom-ref": each.purl,
+            "name": name,
+            "version": each.version,
+            "description": each.reason,
+            "licenses": [{"license": {"id": each.licence}}],
+            "purl": each.purl,
+            "properties": [{"name": "kerbstone:folder", "value": each.folder}],
+        }
+        for name, each in rules.vendored.items()
+        if all(f"{each.folder}/{file}" in found.files for file in each.files)
+    ]
 
 
 def of_debian(packages: Sequence[dpkg.Package], distribution: str) -> Parts:

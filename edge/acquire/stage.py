@@ -134,6 +134,10 @@ class Stage:
         self.add_sweeps(sweeps)
         return self.number
 
+    def describe(self, staged: StageHeader) -> None:
+        """What the entries are about from the next segment on."""
+        self._staged = staged
+
     def resume(self, segment: StageSegment, sweeps: int) -> None:
         """Go on in a segment that has just been read, behind its last whole entry."""
         self.close()

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         return _fail(error_words(error), 3)
     finally:
         progress("")
-    return _report(args, taken)
+    return _report(args, taken, places.store)
 
 
 def _wrong_use(args: argparse.Namespace, places: BackupPlaces) -> str:
@@ -120,7 +120,15 @@ def _opened(target: str) -> Iterator[IO[bytes]]:
         yield out
 
 
-def _report(args: argparse.Namespace, taken: TakenBackup) -> int:
+def _on_this_card(target: str, store: Path) -> list[str]:
+    """Where a stick is not mounted, its folder lies on the card."""
+    with contextlib.suppress(OSError):
+        if target != "-" and Path(target).stat().st_dev == store.stat().st_dev:
+            return [f"{target} lies on the card of this box itself: copy it to another place"]
+    return []
+
+
+def _report(args: argparse.Namespace, taken: TakenBackup, store: Path) -> int:
     head, err = taken.head, args.file == "-"
     finding = (head.last and not head.marked) or head.records is None
     if args.json and not err:
@@ -136,6 +144,7 @@ def _report(args: argparse.Namespace, taken: TakenBackup) -> int:
         f"{waiting} records in it wait for the city",
         *taken.notes,
         *(f"left out: {name}" for name in head.left_out),
+        *_on_this_card(args.file, store),
         "private keys and certificates are not in it: the new box enrols for itself",
         err=err,
     )

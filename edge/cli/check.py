@@ -1,9 +1,7 @@
 """`kerbstone check FILE`: list all errors of a site file, and what the gateway will read."""
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,17 +21,11 @@ from edge.config import (
     SerialBus,
     Site,
     load_site,
-    outdated_keys,
-    serial_warnings,
     show_option,
-    site_warnings,
 )
-from edge.core import ConfigError, Polled
+from edge.core import Polled
 from edge.core.displayname import with_name
-from edge.gateway.calibrationsetup import expiring_certificates
-from edge.gateway.linebudget import line_warnings
-from edge.gateway.uplinksetup import make_brokers
-from edge.gateway.wiring import Wiring
+from edge.gateway.sitecheck import built_devices, site_errors, site_remarks
 from edge.terminal import echo, echo_json
 
 WINDS: Final = (
@@ -55,22 +47,14 @@ def run(args: argparse.Namespace) -> int:
         site = load_site(args.file, catalogue)
     except Problems as error:
         return _report_refused(args, error.problems)
-    built, _ = _built(site)
+    built, _ = built_devices(site)
     points = {
         name: [point.key for point in one.points] if isinstance(one, Polled) else []
         for name, one in built.items()
     }
     if wrong := site_errors(site):
         return _report_refused(args, wrong)
-    remarks = sorted(
-        [
-            *site_warnings(site),
-            *serial_warnings(site, catalogue),
-            *line_warnings(site, built),
-            *expiring_certificates(site, SystemClock().now()),
-        ],
-        key=lambda p: (p.line, p.key),
-    )
+    remarks = site_remarks(site, SystemClock().now(), built)
     if args.json:
         echo_json(_report(str(args.file), [], remarks, _facts(site, points)), indent=2)
         return 0
@@ -80,12 +64,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def site_errors(site: Site) -> list[Problem]:
-    """What keeps the daemon from using a site file that could be read."""
-    wrong = [*_built(site)[1], *_uplink(site), *outdated_keys(site)]
-    return wrong or _join_problems(site)
-
-
 def _report_refused(args: argparse.Namespace, problems: Sequence[Problem]) -> int:
     if args.json:
         echo_json(_report(str(args.file), problems, [], None), indent=2)
@@ -93,51 +71,6 @@ def _report_refused(args: argparse.Namespace, problems: Sequence[Problem]) -> in
     echo(*Problems(problems).lines, err=True)
     echo(f"{args.file} cannot be used: {_count(problems, 'error')}", err=True)
     return 2
-
-
-def _built(site: Site) -> tuple[dict[str, object], list[Problem]]:
-    """All devices. Building one touches no wire; a driver may still refuse."""
-    devices: dict[str, object] = {}
-    wrong: list[Problem] = []
-    for name, device in site.devices.items():
-        try:
-            devices[name] = drivers.build(
-                device.driver, None, device.options, device.points or (), backwards=device.reversed
-            )
-        except ConfigError as error:
-            key, problem, text = str(error).partition(": ")
-            keyed = (
-                problem and key.isidentifier()
-            )  # what the driver says of one key stands at its line
-            path = ("device", name, *([key] if keyed else []))
-            wrong.append(site.remark(path, text if keyed else str(error)))
-    return devices, wrong
-
-
-def _uplink(site: Site) -> list[Problem]:
-    """Files of the uplink that are here must be of use; one that is not here is a warning."""
-    uplink = site.uplink
-    named = (uplink.ca, uplink.cert, uplink.key, uplink.password_file)
-    if not all(os.access(name, os.R_OK) for name in named if name):
-        return []
-    try:
-        make_brokers(site)
-    except ConfigError as error:
-        key, _, text = str(error).removeprefix("uplink.").partition(": ")
-        return [site.remark(("uplink", key), text or key)]
-    return []
-
-
-def _join_problems(site: Site) -> list[Problem]:
-    """What the daemon would find when it joins its parts: they are, and no wire is touched."""
-    try:
-        with closing(Wiring.of(site)) as wiring:
-            wiring.pipeline()
-    except Problems as error:
-        return list(error.problems)
-    except ConfigError as error:
-        return [site.remark((), str(error))]
-    return []
 
 
 def _report(

@@ -24,7 +24,7 @@ from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.humanize import without_errno
-from edge.diagnose.brokersteps import ELSEWHERE, RUNNING, is_held, is_this_box
+from edge.diagnose.brokersteps import ELSEWHERE, GONE, RUNNING, is_held, is_this_box
 from edge.diagnose.checks import CHECKS, GROUPS, CheckId, checks_of, pick_checks
 from edge.diagnose.daemonuser import installed_user, running_user
 from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
@@ -36,7 +36,7 @@ from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.passivechecks import HeldValues, fill_from_status
 from edge.diagnose.timelimit import within
-from edge.diagnose.wholeway import WholeWay, make_steps
+from edge.diagnose.wholeway import WholeWay, find_hand_over, make_steps
 from edge.diagnose.withoutsite import steps_without_site
 from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
@@ -148,6 +148,8 @@ def _barred(args: argparse.Namespace, site: Site) -> str:
         return f"whether a gateway runs is not known: {without_errno(str(error))}"
     if there:
         return RUNNING
+    if find_hand_over(Path(site.store.dir)) is not None:
+        return GONE
     usual = Path(Store().run_dir)
     if usual != Path(site.store.run_dir):  # the file may be a copy of that of a gateway that runs
         try:

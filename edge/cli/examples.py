@@ -31,6 +31,15 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("what is wrong with a file, at a desk, too", "kerbstone check site.toml"),
         Example("the same for a program", "kerbstone check --json site.toml | jq .errors"),
     ),
+    "config": (
+        Example("what would change, and what would start anew", "kerbstone config diff new.toml"),
+        Example(
+            "apply it; it comes back by itself unless you confirm it in time",
+            "sudo kerbstone config apply new.toml --confirm-within 10m",
+        ),
+        Example("it may stay", "kerbstone config confirm"),
+        Example("how its trial goes", "kerbstone config status"),
+    ),
     "read": (
         Example("what a meter says now", "kerbstone read main_meter"),
         Example("does this lane's loop work?", "kerbstone read north_1 --watch"),
@@ -114,6 +123,10 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
     "propose": (
         Example("see what would be sent", "kerbstone propose site.toml --show"),
         Example("send it, and wait for the operator", "kerbstone propose site.toml --wait"),
+    ),
+    "access-point": (
+        Example("for an hour, for a phone at the door", "kerbstone access-point open"),
+        Example("is it open, and for how long?", "kerbstone access-point status"),
     ),
     "sim": (
         Example("the whole cabinet of a site file", "kerbstone sim site.toml"),

@@ -26,8 +26,10 @@ VERBS: Final = {
     "decode": "decode recorded frames",
     "doctor": "say what is wrong, from the wires to the city, and what to do",
     "scan": "find the devices on the wires, and print them as a configuration",
+    "config": "change the site file as a transaction: diff, apply, confirm, rollback, status",
     "propose": "send a site file to the operator, who signs it",
     "commission": "prove what was mounted, step by step, and sign the acceptance",
+    "access-point": "open a Wi-Fi for a phone at the door, for an hour",
     "sim": "simulate a device, or the whole cabinet of a site file, without hardware",
     "sample": "an example of a driver's tables in a site file, or of a whole site file",
     "subscribe": "show or check the messages of gateways at a broker",
@@ -96,8 +98,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _module(verb: str) -> str:
-    """A word of Python is no name of a module."""
-    return f"{verb}_" if iskeyword(verb) else verb
+    """Neither a word of Python nor one with a dash is a name of a module."""
+    name = verb.replace("-", "_")
+    return f"{name}_" if iskeyword(name) else name
 
 
 if __name__ == "__main__":

@@ -9,23 +9,20 @@ file; 3 this box cannot send it now: the text says why, and whether it goes on t
 """
 
 import argparse
-import dataclasses
 import os
 import secrets
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
-import drivers
-from edge.cli.check import site_errors
-from edge.config import Problem, Problems, load_site
+from edge.config import Problem, Problems
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.release import VERSION
 from edge.core.tomltext import TomlError, parse_toml
 from edge.durable import atomicwrite
 from edge.durable.readfile import read_file
+from edge.gateway.sitecheck import check_site_text
 from edge.identity import runfiles
 from edge.identity.proposal import (
     PROPOSAL_LIMIT,
@@ -122,17 +119,7 @@ def complete_site(text: str, names: BoxNames, name: str) -> str:
 
 def check_text(text: str, name: str) -> list[Problem]:
     """All that `kerbstone check` would refuse in it."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "site.toml")
-        file.write_text(text, encoding="utf-8")
-        try:
-            found = site_errors(load_site(file, drivers.catalogue()))
-        except Problems as error:
-            found = list(error.problems)
-        return [
-            dataclasses.replace(each, file=name, text=each.text.replace(str(file), name))
-            for each in found
-        ]
+    return list(check_site_text(text, name, KernelClock().now()).errors)
 
 
 def leave(message: bytes) -> None:

@@ -4,7 +4,8 @@ new      write a claim for a box          ca       make a CA, a server's key, an
 pending  list boxes that wait             serve    run the enrolment server
 approve  approve a box                    config   sign a box's site.toml
 revoke   revoke certificates              offline  approve a box by USB stick
-label    draw the QR code for the case    issue    issue a certificate for a broker or program
+label    draw the QR code for the case, or the label of the door
+issue    issue a certificate for a broker or program
 broker   install the files for mosquitto  issued   list certificates of brokers and programs
 proposals  list site files that boxes propose  proposal  show, write or refuse one of them
 
@@ -61,6 +62,10 @@ def _add_request_commands(acts: "argparse._SubParsersAction[argparse.ArgumentPar
                      help="folder for the claim: the boot partition of the box")  # fmt: skip
     new.add_argument("--label", default="kerbstone", help=argparse.SUPPRESS)
     new.add_argument("--days", type=int, default=DAYS, help=f"validity in days (default {DAYS})")
+    new.add_argument("--labels", type=Path, default=Path("labels"), metavar="DIR",
+                     help="folder for Wi-Fi key and page secret; keep it")  # fmt: skip
+    new.add_argument("--without-access", action="store_true",
+                     help="neither: for a box or a server that refuses them")  # fmt: skip
     new.add_argument("--network", action="append", default=[], metavar="KEY=VALUE",
                      help="kind=wifi, ssid=..., psk=@FILE: see docs/provision.md")  # fmt: skip
     config = _act(
@@ -106,11 +111,15 @@ def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     revoke.add_argument("--reason", choices=REASONS, default=REASONS[1],
                         help="as in the list of revoked certificates")  # fmt: skip
     label = _add_directory_option(
-        _act(acts, "label", boxes.label, "draw the QR code for the case; not secret")
+        _act(acts, "label", boxes.label, "draw the QR code for the case, or the label of the door")
     )
-    label.add_argument("id", help=ID)
+    label.add_argument("id", nargs="?", help=f"{ID}: the QR code for the case, not secret")
+    label.add_argument("--access", type=Path, metavar="FILE",
+                       help="what `new` has kept: the label inside the door, with Wi-Fi key and "
+                       "page secret")  # fmt: skip
     label.add_argument("--out", type=Path, metavar="FILE",
-                       help="NAME.svg, NAME.png, or - for this terminal")  # fmt: skip
+                       help="NAME.svg, NAME.png, or - for this terminal; "
+                       "with --access NAME.html")  # fmt: skip
     stick = _add_directory_option(
         _act(acts, "offline", boxes.offline, "approve a box by USB stick")
     )

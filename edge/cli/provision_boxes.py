@@ -6,11 +6,13 @@ from typing import Any
 
 from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
 from edge.cli.site_options import load_site_or_report
+from edge.core import ConfigError
 from edge.kernelclock import KernelClock
 
 
 def new(args: argparse.Namespace) -> int:
-    from edge.provision import operatordocs, operatorfiles
+    from edge.identity.pageaccess import make_access
+    from edge.provision import boxlabel, operatordocs, operatorfiles
 
     names = ("site", "role", "gateway", "enrol", "broker", "label")
     fields = {name: getattr(args, name) for name in names}
@@ -18,12 +20,22 @@ def new(args: argparse.Namespace) -> int:
         errors="replace"
     )
     fields["network"] = operatordocs.parse_network(args.network)
+    access, secret = (None, "") if args.without_access else make_access()
+    fields["access"] = access
     made = operatordocs.new_claim(
         args.out, operatordocs.operator_key(args.key), fields, utc_now(), args.days
     )
     shown = {"file": str(made.path), "claim": made.claim.claim, "gateway": made.claim.gateway,
             "expires": made.claim.expires, "label": made.label}  # fmt: skip
-    return print_result(args, shown, *made.label.splitlines(), f"written to {made.path}")
+    lines = [*made.label.splitlines(), f"written to {made.path}"]
+    if access is not None:  # never on the card, and never on the terminal
+        try:
+            shown["access"] = str(boxlabel.keep_label(args.labels, made.claim, secret))
+        except ConfigError:
+            made.path.unlink()  # a claim whose secrets nobody has
+            raise
+        lines.append(f"Wi-Fi key and page secret, for the label only: {shown['access']}")
+    return print_result(args, shown, *lines)
 
 
 def config(args: argparse.Namespace) -> int:
@@ -85,6 +97,10 @@ def offline(args: argparse.Namespace) -> int:
 
 
 def label(args: argparse.Namespace) -> int:
+    if args.access is not None:
+        return _door_label(args)
+    if args.id is None:
+        return print_line("name a box, or the file of `provision new` with --access", 2)
     from edge.provision import approvals, operatordocs
 
     directory = server_folder(args)
@@ -95,6 +111,20 @@ def label(args: argparse.Namespace) -> int:
     if wanted and not operatordocs.draw_qr(text, None if str(args.out) == "-" else args.out):
         print_line("without the package `segno` no QR code is drawn: use the text", 0)
     return print_result(args, {"label": text, "gateway": row.gateway}, text)
+
+
+def _door_label(args: argparse.Namespace) -> int:
+    """At the desk: no server, no box."""
+    from edge.provision import boxlabel
+
+    found = boxlabel.load_label(args.access)
+    if args.out is None:
+        return print_line("--out NAME.html says where the page to print goes", 2)
+    boxlabel.write_label_page(found, args.out)
+    return print_result(
+        args, {"gateway": found.gateway, "network": found.network, "file": str(args.out)},
+        f"{found.gateway}, Wi-Fi {found.network}: print {args.out}, then delete it",
+    )  # fmt: skip
 
 
 def _decided(args: argparse.Namespace, done: Any) -> int:

@@ -7,17 +7,19 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-from edge.acquire.clock import SystemClock
+from edge.acquire.clock import SystemClock, boot_id
 from edge.cli.site_options import CONFIG_HELP, load_site_or_report
 from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
-from edge.core.boxfiles import find_site_file
+from edge.core.boxfiles import SITE_FILE_NAME, find_site_file
 from edge.gateway.boxswap import HandedOverError
 from edge.gateway.calibrationsetup import expiring_certificates
 from edge.gateway.daemon import Daemon
-from edge.gateway.lastgood import LastGood, watch_trial
+from edge.gateway.lastgood import LastGood
 from edge.gateway.sitelocks import SiteBusyError, SiteFolderError
+from edge.gateway.trialwatch import ConfigControl
 from edge.health.loglimit import LogLimit
 from edge.health.openissues import ISSUE_LOG
 from edge.outbox import OutboxBusyError
@@ -49,15 +51,19 @@ def run(args: argparse.Namespace) -> int:
     limit.install()
     start = _supervised(args)
     site = load_site_or_report(args.config) if start is None else _choose_site(start, clock)
+    control = None
+    if start is not None:
+        control = ConfigControl(start, clock, boot_id(), signed=_is_handed(args.config))
     if site is None:
         return 2
     for warning in (*site_warnings(site), *expiring_certificates(site, clock.now())):
         logging.getLogger("kerbstone").warning("%s", warning)
     try:
-        asyncio.run(_run(Daemon(site, clock, limit), start, clock))
+        daemon = Daemon(site, clock, limit, control)
+        asyncio.run(_run(daemon, control))
     except ConfigError as error:  # what only shows when devices are built, or in a file it names
         if start is not None:
-            start.refused()
+            start.refused(str(error).partition("\n")[0], clock.now().wall_ns // 1_000_000_000)
         one = (f"kerbstone run: {error}",)
         echo(*(error.lines if isinstance(error, Problems) else one), err=True)
         return 2
@@ -66,9 +72,25 @@ def run(args: argparse.Namespace) -> int:
             start.stopped()  # it is another process, or box, that is in the way
         echo(f"kerbstone run: {error}", err=True)
         return 3
-    if start is not None:
-        start.stopped()
+    if start is not None and control is not None:
+        start.stopped(control.worked)
+        if control.again:
+            _start_again(daemon)
     return 0
+
+
+def _start_again(daemon: Daemon) -> NoReturn:
+    """In the place of this process: systemd need not wait, and no wire waits for systemd."""
+    logging.getLogger("kerbstone").warning("the daemon starts anew: its configuration has changed")
+    logging.shutdown()
+    environment = {**os.environ, **daemon.notify.given}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def _is_handed(file: Path) -> bool:
+    """systemd hands it over: what the operator has signed."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and file == Path(folder) / SITE_FILE_NAME
 
 
 def _supervised(args: argparse.Namespace) -> LastGood | None:
@@ -79,27 +101,28 @@ def _supervised(args: argparse.Namespace) -> LastGood | None:
         return None
     state_folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     folder = args.state or (Path(state_folder) if state_folder else None)
-    return None if folder is None else LastGood(folder, args.config)
+    if folder is None:
+        return None
+    return LastGood(folder, args.config, handed=_is_handed(args.config), boot=boot_id())
 
 
 def _choose_site(last_good: LastGood, clock: SystemClock) -> Site | None:
     try:
-        return last_good.choose(clock.now().wall_ns // 1_000_000_000)
+        now = clock.now()
+        return last_good.choose(now.wall_ns // 1_000_000_000, now.mono_ns)
     except ConfigError as error:
         echo(*error.lines, err=True)
         return None
 
 
-async def _run(daemon: Daemon, last_good: LastGood | None, clock: SystemClock) -> None:
+async def _run(daemon: Daemon, control: ConfigControl | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
-    if last_good is None:
+    if control is None:
         await daemon.run()
         return
-    watching = asyncio.create_task(
-        watch_trial(daemon, last_good, clock), name="configuration trial"
-    )
+    watching = asyncio.create_task(control.watch(daemon), name="configuration trial")
     watching.add_done_callback(lambda task: _raise_if_failed(task, daemon))
     try:
         await daemon.run()

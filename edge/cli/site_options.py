@@ -9,7 +9,8 @@ import drivers
 from edge.config import Site, Store, load_site
 from edge.control.protocol import SOCKET_NAME
 from edge.core import ConfigError
-from edge.core.boxfiles import SIGNED_SITE_FILE, find_site_file
+from edge.core.boxfiles import OWN_SITE_FILE, SIGNED_SITE_FILE, find_site_file
+from edge.identity.runfiles import read_box_names
 from edge.terminal import echo
 
 CONFIG_HELP: Final = "site file (default: that of this gateway)"
@@ -46,6 +47,13 @@ def is_closed(file: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def is_signed_box(file: Path) -> bool:
+    """The configuration of this box comes from the operator, and no other one is here."""
+    if file == OWN_SITE_FILE:
+        return not OWN_SITE_FILE.exists() and read_box_names() is not None
+    return file == find_site_file()
 
 
 def _may_be_signed() -> bool:

@@ -18,10 +18,14 @@ from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
+from edge.core.humanize import span_text
+from edge.core.printable import printable
 from edge.diagnose.timelimit import within
 from edge.gateway.boxswap import read_hand_over
 from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.identity.runfiles import read_box_names, read_status_lines
+from edge.kernelclock import boottime_ns
+from edge.link.accesspointfiles import is_open, read_state, state_folder
 from edge.outbox import GLANCE_S, OutboxBusyError, inspect_outbox
 from edge.report.status.issues import issue_rows, listed_issues
 from edge.report.status.outbox import outbox_lines
@@ -95,18 +99,20 @@ def _status_without_site(file: Path) -> dict[str, object] | None:
 
 def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
     found, fingerprint = listed_issues(status), read_page_fingerprint()
+    opened = _access_point()
     if args.json:
         rows = issue_rows(status)
         issues = [
             {**row, **dataclasses.asdict(issue)} for row, issue in zip(rows, found, strict=True)
         ]
         page = {"page": {"fingerprint": fingerprint}} if fingerprint else {}
-        echo_json({**status, "ok": not found, "issues": issues, **page})
+        point = {} if opened is None else {"access_point": {"left_s": opened[1]}}
+        echo_json({**status, "ok": not found, "issues": issues, **page, **point})
     else:
         echo(
             *status_page(status, found, page_width(WIDTH)),
             *_proposed(read_status_lines()),
-            *_page(fingerprint),
+            *_page(fingerprint, opened),
             fold=False,
         )
     return 1 if found else 0
@@ -133,13 +139,24 @@ def _proposed(rows: list[str]) -> list[str]:
     return render_sections([Section("proposal", found)], page_width(WIDTH)) if found else []
 
 
-def _page(fingerprint: str) -> list[str]:
-    """What a phone's warning about the page is compared with: in two rows, as phones show it."""
-    if not fingerprint:
-        return []
-    half = len(fingerprint) // 2
-    rows = ("SHA-256 of its certificate:", fingerprint[: half + 1], fingerprint[half + 1 :])
-    return render_sections([Section("page", rows)], page_width(WIDTH))
+def _page(fingerprint: str, opened: tuple[str, int] | None) -> list[str]:
+    """What a phone's warning about the page is compared with: in two rows, as phones show it; and
+    whether phones may come."""
+    rows: list[str] = []
+    if fingerprint:
+        half = len(fingerprint) // 2
+        rows = ["SHA-256 of its certificate:", fingerprint[: half + 1], fingerprint[half + 1 :]]
+    if opened is not None:
+        rows.append(f"the access point {opened[0]} is open for {span_text(opened[1])}")
+    return render_sections([Section("page", tuple(rows))], page_width(WIDTH)) if rows else []
+
+
+def _access_point() -> tuple[str, int] | None:
+    """The network, and for how many seconds; None while it is closed."""
+    state, now_s = read_state(state_folder()), boottime_ns() / 1e9
+    if state is None or not is_open(state, now_s):
+        return None
+    return printable(state.network), round(state.until_s - now_s)
 
 
 def _outbox(site: Site) -> tuple[Section, dict[str, object] | None]:

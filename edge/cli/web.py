@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from edge.cli.site_options import CONFIG_HELP
 from edge.core.boxfiles import find_site_file
 from edge.core.pagecertificate import LOGIN_NAME, PAGE_STATE
 from edge.core.secrethash import hash_secret
@@ -25,7 +24,8 @@ from edge.web.webcertificate import CertificateError, ensure_certificate
 
 LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another one
 GROUPS, GROUP = 4, 4  # 79 bits
-SECRET_MODE: Final = 0o640  # root writes it, the page's group reads it
+# as in site_options.py, which brings the whole model of the configuration along: 8 MB
+CONFIG_HELP: Final = "site file (default: that of this gateway)"
 NO_LIBRARY: Final = "starlette and uvicorn are not installed: `pip install 'kerbstone[web]'`"
 
 
@@ -94,9 +94,10 @@ def _secret(args: argparse.Namespace) -> int:
     path = args.login or args.state / LOGIN_NAME
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        group = path.parent.stat().st_gid
-        replace_file(path, f"{hash_secret(secret)}\n".encode(), SECRET_MODE, exact_mode=True)
-        os.chown(path, -1, group)
+        replace_file(path, f"{hash_secret(secret)}\n".encode())
+        if os.geteuid() == 0:  # the page's user reads it, and nobody else
+            folder = path.parent.stat()
+            os.chown(path, folder.st_uid, folder.st_gid)
     except OSError as error:
         return _fail(f"{path}: {error.strerror or error}; use sudo", 3)
     echo(secret, fold=False)

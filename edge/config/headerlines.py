@@ -25,7 +25,7 @@ PINS: Final = {
 }  # fmt: skip
 I2C: Final = ("/dev/i2c-1", (2, 3))
 UART: Final = (("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"), (14, 15))
-LINK_KEYS: Final = ("modem_power_line", "status_led")
+LINK_KEYS: Final = ("modem_power_line", "status_led", "button_line")
 
 
 def header_warnings(site: Site) -> Iterator[Problem]:

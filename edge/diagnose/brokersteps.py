@@ -42,6 +42,7 @@ from edge.wire import Topics
 FALLBACK: Final = "a fallback: "
 SUDO: Final = "only root may read it: use sudo"
 RUNNING: Final = "a gateway runs on this machine, and a login would throw it off the broker"
+GONE: Final = "another box has gone on in its place, and a login would throw that one off"
 ELSEWHERE: Final = (
     "this machine is not known to be the gateway: a login would throw off one that runs elsewhere; "
     "use --connect if none does"

@@ -53,7 +53,7 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
     ),
     "site_in_use": Check(
         "configuration", "Does the gateway run with this site file?",
-        ("configuration_refused", "configuration_unusable"), daemon=True,
+        ("configuration_refused", "configuration_unusable", "configuration_on_trial"), daemon=True,
     ),
     "gateway_runs": Check("gateway", "Does the gateway run, and answer?"),
     "gateway_load": Check(

@@ -11,6 +11,7 @@ from edge.core.humanize import count_text, span_text, without_errno
 from edge.diagnose.brokerchecks import FAILURE_CHECKS, LOGIN
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.loginchecks import round_trip_result
+from edge.gateway.boxswap import HandOver
 from edge.gateway.linkfindings import silence_text
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.uplink.connectfailure import FailureClass
@@ -136,11 +137,17 @@ def _words(value: object) -> list[str] | None:
     return [str(each) for each in value] if isinstance(value, list) else None
 
 
-def runs_result(status: Mapping[str, Any] | None, why: str) -> CheckResult:
-    """Whether there is a daemon. `why` it could not be asked."""
+def runs_result(
+    status: Mapping[str, Any] | None, why: str, handed_over: HandOver | None = None
+) -> CheckResult:
+    """Whether there is a daemon. `why` it could not be asked; `handed_over`: none may start."""
     if why:
         remedy = "`systemctl status kerbstone` says whether it is starting; if it hangs, restart it"
         return fault("gateway_runs", f"The gateway does not answer: {why}", remedy)
+    if status is None and handed_over is not None:
+        cause = f"Another box has gone on in its place (backup {handed_over.backup})"
+        remedy = "Nothing is to be done here; `kerbstone status` says more"
+        return warn("gateway_runs", cause, remedy)
     if status is None:
         remedy = "Start it: `systemctl start kerbstone`"
         return warn("gateway_runs", "The gateway does not run", remedy)

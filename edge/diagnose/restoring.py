@@ -42,6 +42,7 @@ from edge.wire.records import iso_time
 
 SPARE_BYTES: Final = 8 << 20  # that stay free on the card
 ALL_CONFIG_LIMIT: Final = 8 << 20  # bytes, of all of it
+DAEMON_GROUP: Final = "kerbstone"
 SITE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o750
 
@@ -87,6 +88,11 @@ def restore_backup(
     _is_for_this_box(head, places)
     if f"state/{DATABASE_NAME}" not in head.names():
         raise RestoreError("there is no outbox in this backup: there is nothing to go on from")
+    if not places.is_this_box and not places.etc.parent.is_dir():
+        raise RestoreError(
+            f"{places.etc.parent} is not there: is the card's second partition mounted at "
+            f"{places.root}?"
+        )
     places.store.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     with _locked(places):
         finish_restore(places.store, places.run)
@@ -162,12 +168,22 @@ def _is_restored(folder: Path, there: OutboxGlance | None, head: BackupHead) -> 
     note = read_swap_note(folder)
     if note is not None and note.backup == head.backup:
         return True
-    if there is None:
-        return False
+    return there is not None and _told_backup(there) == head.backup
+
+
+def _waiting_restore(folder: Path, there: OutboxGlance) -> SwapNote | None:
+    """The note of another backup that was restored here, and from which no gateway has gone on."""
+    note = read_swap_note(folder)
+    return None if note is None or note.backup == _told_backup(there) else note
+
+
+def _told_backup(there: OutboxGlance) -> str | None:
+    """The backup of which a gateway that worked here has told the city."""
     with contextlib.suppress(ValueError):
         state = unpack_state(there.state(BOX_OWNER), STATE_VERSION)
-        return isinstance(state, dict) and state.get("backup") == head.backup
-    return False
+        found = state.get("backup") if isinstance(state, dict) else None
+        return found if isinstance(found, str) else None
+    return None
 
 
 def _aside(
@@ -182,6 +198,15 @@ def _aside(
         )
     if there is None or not there.used:
         return None
+    waiting = _waiting_restore(places.store, there)
+    if waiting is not None and not wish.set_aside:
+        raise RestoreError(
+            f"backup {waiting.backup} of {waiting.backup_at} was restored here before, and no "
+            "gateway has gone on from it yet. With --set-aside it is kept beside, and this one "
+            "takes its place: use that which was made last"
+        )
+    if waiting is not None:
+        return waiting.set_aside  # what lies here another box has numbered
     if not wish.set_aside:
         count = "what it recorded" if there.damage else f"{there.rows} records that wait"
         raise RestoreError(
@@ -197,11 +222,11 @@ def _aside(
 def _room(folder: Path, head: BackupHead) -> None:
     """Raises OSError."""
     found = os.statvfs(folder)
-    free = found.f_bavail * found.f_frsize
-    if free < head.bytes + SPARE_BYTES:
+    free, needed = found.f_bavail * found.f_frsize, head.bytes + SPARE_BYTES
+    if free < needed:
         raise OSError(
             errno.ENOSPC,
-            f"the backup needs {head.bytes >> 20} MB, and {free >> 20} MB are free",
+            f"the backup needs {-(-needed >> 20)} MB, and {free >> 20} MB are free",
             str(folder),
         )
 
@@ -241,6 +266,12 @@ def _prepare(
 ) -> None:
     """What the daemon finds beside the files. Raises RestoreError, OSError."""
     seen = glance(staging, check=True)
+    if seen.other_version is not None:
+        raise RestoreError(
+            f"the outbox in it has version {seen.other_version} of its format, which this version "
+            "of Kerbstone does not read, and totals would begin anew: install version "
+            f"{printable(head.software, 40)}, which made the backup, on this box first"
+        )
     if seen.damage is not None:
         notes.append(
             f"the outbox in it is damaged ({seen.damage}): the gateway sets it aside when it "
@@ -266,9 +297,19 @@ def _hand_to_daemon(staging: Path, folder: Path) -> None:
     sync_files(staging)
 
 
+def _group_there(places: BackupPlaces) -> int:
+    """Of the daemon, by the system on that card: it may never have started, and nobody has made
+    its folder. Root's, if there is none."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = (read_file(places.etc.parent / "group") or b"").decode()
+        rows = (line.split(":") for line in text.splitlines())
+        return next((int(row[2]) for row in rows if row[0] == DAEMON_GROUP), 0)
+    return 0
+
+
 def _bring_config(config: dict[str, bytes], places: BackupPlaces, notes: list[str]) -> None:
     """What is not there yet; what is, is kept. Raises OSError."""
-    group = places.store.stat().st_gid
+    group = places.store.stat().st_gid or _group_there(places)
     for name, data in sorted(config.items()):
         kind, _, file = name.partition("/")
         if kind == METERS:

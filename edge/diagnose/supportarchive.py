@@ -168,7 +168,8 @@ def box_secrets(places: BoxPlaces) -> set[bytes]:
     for file in _files(places.identity, places.settings, places.profiles, *drop_ins):
         data = _readable(file)
         found |= key_secrets(data) | assigned_secrets(data, CLAIM_WORDS)
-    for file in places.boot.glob("kerbstone-claim*"):
+    found |= {_readable(places.identity / "login.secret").strip()}
+    for file in (*places.boot.glob("kerbstone-claim*"), *places.boot.glob("kerbstone-access*")):
         found |= assigned_secrets(_readable(file), CLAIM_WORDS)
     return found - {b""}
 

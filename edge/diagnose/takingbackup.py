@@ -28,6 +28,7 @@ from edge.diagnose.backupfile import (
     write_backup,
 )
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
+from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
 from edge.durable.readfile import is_regular_file
 from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
@@ -37,7 +38,7 @@ from edge.gateway.boxswap import (
     remove_hand_over,
     write_hand_over,
 )
-from edge.gateway.statefiles import CARRIED_LOG, READY, list_state_files
+from edge.gateway.statefiles import CARRIED_LOG, COPIED, READY, list_state_files
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.epochs import EPOCH_FILE, read_epoch_file
@@ -142,7 +143,7 @@ def _of_a_daemon(
 ) -> TakenBackup:
     assert places.run is not None
     run = places.run
-    size = held.get("bytes")
+    size, word = held.get("bytes"), held.get("hold")
     try:
         if wish.last:
             raise BackupError(
@@ -151,9 +152,9 @@ def _of_a_daemon(
             )
         if not isinstance(size, int):
             raise BackupError(
-                "the card of this box fails, and new records are in memory: stop the gateway "
-                "(`sudo systemctl stop kerbstone`) and run the command again; what it had in "
-                "memory goes along"
+                "the card of this box fails or is full, and new records are in memory: stop the "
+                "gateway (`sudo systemctl stop kerbstone`) and run the command again; what it had "
+                "in memory goes along"
             )
         parts, left_out = _state_parts(places.store, live=True, database_bytes=size)
         parts += _config_parts(places)
@@ -166,10 +167,10 @@ def _of_a_daemon(
             by=printable(wish.by, 128), parts=[part.part for part in parts], left_out=left_out,
         )  # fmt: skip
         with out() as file:
-            write_backup(file, head, parts, shown, lambda: _still_held(run))
+            write_backup(file, head, parts, shown, lambda: _still_held(run, word))
     except BaseException:
         with contextlib.suppress(VerbError, OSError):
-            ask_daemon(run, "backup", HOLD_S, act="release")
+            ask_daemon(run, "backup", HOLD_S, act="release", hold=word)
         raise
     return TakenBackup(head, [
         "a copy: the gateway goes on, and what it does from now on is not in it. Totals begin anew "
@@ -177,16 +178,18 @@ def _of_a_daemon(
     ])  # fmt: skip
 
 
-def _still_held(run: Path) -> None:
+def _still_held(run: Path, word: object) -> None:
     """Raises BackupError when the copied file may have changed."""
     try:
-        kept = (ask_daemon(run, "backup", HOLD_S, act="release") or {}).get("kept")
+        said = ask_daemon(run, "backup", HOLD_S, act="release", hold=word)
+        kept = (said or {}).get("kept")
     except (NoAnswerError, VerbError, OSError):
         kept = False
     if kept is not True:
         raise BackupError(
-            "the gateway could not keep its outbox still for so long, or was restarted: this copy "
-            "cannot be used. Write it to a faster place, or stop the gateway first"
+            "the gateway could not keep its outbox still for so long, was restarted, or another "
+            "backup began meanwhile: this copy cannot be used. Make one at a time, write it to a "
+            "faster place, or stop the gateway first"
         )
 
 
@@ -243,16 +246,29 @@ def _of_a_folder(
         )
     site, gateway = _owner(places, seen)
     backup, at, by = secrets.token_hex(8), iso_time(wish.wall_ns), printable(wish.by, 128)
+    mark = HandOver(backup=backup, at=at, by=by)
     before = read_hand_over(places.store)
     marked = before is not None
-    if wish.last:
-        marked, why = _mark(places.store, HandOver(backup=backup, at=at, by=by))
+    if wish.last and before is None:
+        marked, why = _takes_mark(places.store, mark)
         if not marked:
             notes.append(
                 f"this card cannot be marked ({why}): do not start a box with it again, or both "
                 "boxes count the same meters. `kerbstone outbox rescue` only reads it"
             )
     last = wish.last or marked
+
+    def settled() -> None:
+        """All but the end is written: killed before, the box is as it was; and no backup is whole
+        without the mark."""
+        if wish.last and marked:
+            write_hand_over(places.store, mark)
+
+    if not last and not _mark_copied(places.store):
+        notes.append(
+            "this card cannot be marked: if a gateway starts on it again, it may merge records "
+            "that lie in the copy as they are now, and the city finds a conflict where both send"
+        )
     try:
         parts, left_out = _state_parts(places.store, live=False)
         parts = _with_memory(parts, places, f"{site}/{gateway}") + _config_parts(places)
@@ -264,7 +280,7 @@ def _of_a_folder(
             parts=[part.part for part in parts], left_out=left_out,
         )  # fmt: skip
         with out() as file:
-            write_backup(file, head, parts, shown, lambda: None)
+            write_backup(file, head, parts, shown, settled)
     except BaseException:
         if wish.last and marked and before is None:  # nobody has a whole backup
             with contextlib.suppress(OSError):
@@ -278,12 +294,22 @@ def _of_a_folder(
     return TakenBackup(head, notes)
 
 
-def _mark(folder: Path, mark: HandOver) -> tuple[bool, str]:
+def _takes_mark(folder: Path, mark: HandOver) -> tuple[bool, str]:
+    """Whether the mark can be written there, or why not; it is not left there."""
     try:
         write_hand_over(folder, mark)
+        remove_hand_over(folder)
     except OSError as error:
         return False, error.strerror or str(error)
     return True, ""
+
+
+def _mark_copied(folder: Path) -> bool:
+    """The next start merges none of the rows: who has the copy may send them."""
+    with contextlib.suppress(OSError):
+        replace_file(folder / COPIED, b"")
+        return True
+    return False
 
 
 def _owner(places: BackupPlaces, seen: OutboxGlance) -> tuple[str, str]:

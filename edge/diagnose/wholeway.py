@@ -1,8 +1,10 @@
 """All that the doctor looks at beside the wires, as steps: from the site file to the broker."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from edge.diagnose.gatewaychecks import OWN_WORD, in_use_result, own_word_result
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import model_results, told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
+from edge.diagnose.timelimit import within
+from edge.gateway.boxswap import HandOver, read_hand_over
 from edge.gateway.calibrationsetup import EXPIRED, expiring_certificates
 from edge.gateway.linebudget import line_warnings
 from edge.health.boxalarms import read_box
@@ -79,6 +83,10 @@ def _gateway_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
         tick("models: loading each")
         return model_results(site) if status is None else told_model_results(status)
 
+    def runs(tick: Tick) -> Iterable[CheckResult]:
+        handed_over = None if status is not None else find_hand_over(Path(site.store.dir))
+        return [runs_result(status, way.silent, handed_over)]
+
     def folders(tick: Tick) -> Iterable[CheckResult]:
         tick(f"the disk of {site.store.dir}")
         return store_results(site, way.user)
@@ -89,7 +97,7 @@ def _gateway_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
         return secret_results(read_secrets(site, tls, way.user), who)
 
     return [
-        CheckStep("gateway", ("gateway_runs",), lambda tick: [runs_result(status, way.silent)]),
+        CheckStep("gateway", ("gateway_runs",), runs),
         CheckStep("site file", ("site_file",), file),
         CheckStep("in use", ("site_in_use",), lambda tick: [in_use_result(site, status, why)]),
         CheckStep("load", OWN_WORD, lambda tick: own_word_results(status, why)),
@@ -139,6 +147,13 @@ def site_file_results(site: Site, more: Sequence[Problem] = ()) -> Iterable[Chec
         *more,
     ]
     return site_results(warnings, list(outdated_keys(site)))
+
+
+def find_hand_over(folder: Path) -> HandOver | None:
+    """Whether another box has gone on; None also where that cannot be seen. A disk may hang."""
+    with contextlib.suppress(OSError):
+        return within(GLANCE_S, partial(read_hand_over, folder))
+    return None
 
 
 def _there(folder: Path) -> Path:

@@ -13,13 +13,13 @@ from edge.config import Store
 from edge.diagnose.checks import ALONE, CHECKS, CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.daemonlink import daemon_checks, link_results, runs_result
 from edge.diagnose.exam import BEHIND, FALLBACK_REMEDIES, condition_findings
-from edge.diagnose.examination import CheckStep
+from edge.diagnose.examination import CheckStep, Tick
 from edge.diagnose.gatewaychecks import OWN_WORD, own_word_results
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, told_outbox
 from edge.diagnose.passivechecks import told_failure
-from edge.diagnose.wholeway import box_steps
+from edge.diagnose.wholeway import box_steps, find_hand_over
 from edge.health.openissues import whose_issue
 
 DEVICES: Final[tuple[CheckId, ...]] = ("device_answers", "device_reports")
@@ -31,8 +31,13 @@ def steps_without_site(
     """`status` None: no daemon runs, or `silent` says why it could not be asked. `names`: of the
     devices and lanes that are looked at; empty: all."""
     closed = f"the site file {file} is not open to you: use sudo"
+
+    def runs(tick: Tick) -> Iterable[CheckResult]:
+        handed_over = None if status is not None else find_hand_over(Path(Store().dir))
+        return [runs_result(status, silent, handed_over)]
+
     steps = [
-        CheckStep("gateway", ("gateway_runs",), lambda tick: [runs_result(status, silent)]),
+        CheckStep("gateway", ("gateway_runs",), runs),
         CheckStep("load", OWN_WORD, lambda tick: own_word_results(status, silent or ALONE)),
         *box_steps(Path(Store().dir), SystemClock(root=root), root),
     ]

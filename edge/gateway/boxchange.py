@@ -6,6 +6,7 @@ a restore is told once, in the commit that also keeps that it was told.
 """
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,7 +16,7 @@ from msgspec import UNSET
 from edge.core import Draft, StoredState, Stream
 from edge.durable.folders import remove_file
 from edge.gateway.boxswap import SwapNote, read_swap_note
-from edge.gateway.statefiles import SWAP_NOTE
+from edge.gateway.statefiles import COPIED, SWAP_NOTE
 from edge.outbox import Epoch
 from edge.wire.contract.boxevent import BoxSwap
 from edge.wire.keptstate import unpack_state
@@ -43,13 +44,20 @@ class BoxChange:
     def __init__(self, folder: Path, serial: str | None) -> None:
         self._folder, self._serial = folder, serial
         self.note: SwapNote | None = read_swap_note(folder)
+        # the rows that lie here lie in a backup, too, and may be sent from there
+        self.copied = self.note is not None or os.path.lexists(folder / COPIED)
         self._before: str | None = None
         self._told: str | None = None  # the backup of which the last event was
         self._kept: dict[str, Any] | None = None  # as it lies in the outbox
 
+    async def look(self, outbox: KeepingOutbox) -> bool:
+        """Whether it is another box, of which nothing was told yet."""
+        self.restore(unpack_state(await outbox.state(BOX_OWNER), STATE_VERSION))
+        return self._untold is not None or self._moved
+
     async def begin(self, outbox: KeepingOutbox, now_ns: int) -> list[Draft]:
         """What is to be told at this start; it rides in its first commit."""
-        self.restore(unpack_state(await outbox.state(BOX_OWNER), STATE_VERSION))
+        await self.look(outbox)
         return self.events(now_ns, outbox.epoch)
 
     def restore(self, state: object) -> None:
@@ -62,11 +70,10 @@ class BoxChange:
 
     def events(self, now_ns: int, epoch: Epoch) -> list[Draft]:
         """That of another box, if it is one."""
-        note = self.note if self.note is not None and self.note.backup != self._told else None
-        moved = None not in (self._before, self._serial) and self._before != self._serial
-        if note is None and not moved:
+        note = self._untold
+        if note is None and not self._moved:
             return []
-        body = _restored(note, self._before, self._serial) if note else self._moved()
+        body = _restored(note, self._before, self._serial) if note else self._card_moved()
         if epoch.succeeds is not None:
             body.epoch_before = epoch.succeeds.epoch
         if epoch.past == "older":
@@ -78,8 +85,7 @@ class BoxChange:
     def counts_anew(self) -> bool:
         """This box has counted by itself between the backup and this start: what registers have
         grown since the backup is, in part, in those records."""
-        note = self.note
-        return note is not None and note.backup != self._told and note.set_aside is not None
+        return self._untold is not None and self._untold.set_aside is not None
 
     def to_keep(self) -> dict[str, object]:
         """For the outbox, with the event; nothing where nothing is new."""
@@ -92,15 +98,24 @@ class BoxChange:
         return {BOX_OWNER: state}
 
     def committed(self, *, on_disk: bool) -> None:
-        """The event is in the outbox; nobody needs the note any more."""
-        if self.note is None or not on_disk:
+        """The event is in the outbox, and which rows merge no more: nobody needs note and mark."""
+        if not self.copied or not on_disk:
             return
-        try:
-            remove_file(self._folder / SWAP_NOTE)
-        except OSError as error:  # then the next start finds that it was told
-            LOG.warning("%s cannot be removed: %s", self._folder / SWAP_NOTE, error.strerror)
+        for name in (SWAP_NOTE, COPIED):
+            try:
+                remove_file(self._folder / name)
+            except OSError as error:  # then the next start finds that it was told
+                LOG.warning("%s cannot be removed: %s", self._folder / name, error.strerror)
 
-    def _moved(self) -> BoxSwap:
+    @property
+    def _untold(self) -> SwapNote | None:
+        return self.note if self.note is not None and self.note.backup != self._told else None
+
+    @property
+    def _moved(self) -> bool:
+        return None not in (self._before, self._serial) and self._before != self._serial
+
+    def _card_moved(self) -> BoxSwap:
         text = (
             f"Another box: the card of the box with serial number {self._before} is now in the one "
             f"with serial number {self._serial}."

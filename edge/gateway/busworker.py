@@ -133,6 +133,17 @@ class BusWorker:
     def start(self) -> None:
         self.thread.start()
 
+    async def retire(self) -> None:
+        """Ask it to end, for another one that comes in its place; what it has brought is taken."""
+        ended = await asyncio.to_thread(self.thread.stop)
+        if not ended:
+            self.abandon()
+            return
+        for bridge in (self._sweeps, self._edges):
+            bridge.cut()
+        if not self.abandoned.done():
+            self.abandoned.set_result(None)
+
     def abandon(self) -> None:
         """From the main loop: nobody waits for it any more, and its descriptor is closed."""
         for bridge in (self._sweeps, self._edges):

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Container, Mapping
 from typing import Final
 
 from edge.acquire.poll import Poller, PollState
@@ -63,7 +62,7 @@ class BusWorkers:
             listener,
         )
         self._floor_s = FLOOR_S if floor_s is None else floor_s
-        self._again = again or partial(Wiring.of, wiring.site)
+        self._again = again or (lambda: Wiring.of(wiring.site))  # as it is then
         self._error: BaseException | None = None
         self._trials = RestartTrials()
         self._abandoned: dict[str, BusWorker] = {}  # abandoned, the latest of each bus
@@ -101,6 +100,36 @@ class BusWorkers:
         for worker, fine in zip(workers, ended, strict=True):
             if not fine:
                 LOG.error("bus %s hangs in a system call and is given up", worker.name)
+
+    async def rest(self, buses: Collection[str]) -> None:
+        """End the threads of these, for `follow`; until then their devices are not read."""
+        for bus in buses:
+            self._waiting.pop(bus, None)
+        resting = [self.workers[bus] for bus in buses if bus in self.workers]
+        await asyncio.gather(*(worker.retire() for worker in resting))
+
+    def follow(self, buses: Collection[str]) -> None:
+        """Threads for these, as the wiring says now; others that are not there any more go.
+
+        A device of the same name and driver goes on with what was counted and learnt of it.
+        """
+        for bus in buses:
+            before = self.workers.pop(bus, None)
+            known: Mapping[str, PollState] = {}
+            if before is not None:
+                self._over += _given_up(before)
+                known = {} if before.poller is None else before.poller.devices
+            polled = self._wiring.polled.get(bus)
+            if polled is None:
+                self._progress.forget(f"bus-{bus}")
+                continue
+            made = [_successor(device, known.get(device.name)) for device in polled]
+            worker = BusWorker(bus, self._wiring.buses[bus], self._context, made, ())
+            self.workers[bus] = worker
+            self._expect(bus)
+            worker.start()
+        order = [*self._wiring.polled, *self._wiring.lines]
+        self.workers = {bus: self.workers[bus] for bus in order if bus in self.workers}
 
     def error(self) -> BaseException | None:
         """The first fault of ours, in a thread or in what takes what it brings; or HungError."""
@@ -247,10 +276,19 @@ def _device(device: PolledDevice) -> PollState:
     return PollState(device.name, device.polled, int(device.every_s * 1e9))
 
 
-def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollState:
+def _successor(device: PolledDevice, before: PollState | None) -> PollState:
+    """The device as it is configured now, after what was polled under its name."""
+    if before is None or type(before.polled) is not type(device.polled):
+        return _device(device)
+    return _follower(device, before, 0.0, before.reason)
+
+
+def _follower(
+    device: PolledDevice, before: PollState, silent_s: float, reason: Reason | None = Reason.SILENT
+) -> PollState:
     """The same device with a new driver: what was counted, reported and learnt goes on."""
     found = _device(device)
-    found.identity, found.health, found.reason = before.identity, before.health, Reason.SILENT
+    found.identity, found.health, found.reason = before.identity, before.health, reason
     found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
     found.unsettled, found.unsettled_since_ns = before.unsettled, before.unsettled_since_ns
     found.kept, found.latest = before.kept, before.latest

@@ -85,18 +85,23 @@ class Commissioning:
     def __init__(
         self, gateway: ExaminedGateway, files: CommissionFiles, hooks: CommissionHooks
     ) -> None:
-        self._gateway, self._files, self._hooks = gateway, files, hooks
-        self._site = gateway.site
+        self._files, self._hooks = files, hooks
+        self.use_gateway(gateway)
+        self._session = files.load()
+        self._changing = asyncio.Lock()
+        self.drive: LaneDrive | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._published: Draft | None = None  # and not in the outbox yet, as far as is known
+
+    def use_gateway(self, gateway: ExaminedGateway) -> None:
+        """At a start, and when the site was changed while the daemon runs: steps follow the file.
+        A drive that runs goes on: lanes do not change so."""
+        self._gateway, self._site = gateway, gateway.site
         self.steps = site_steps(gateway.site)
         self.configuration = configuration_digest(gateway.site)
         self._places = {place: bus for bus, place in site_targets(gateway.site).items()}
         self._lanes = {lane.name: lane for lane in gateway.lanes}
-        self._session = files.load()
-        self._changing = asyncio.Lock()
         self._contacts = ContactExams(gateway)
-        self.drive: LaneDrive | None = None
-        self._telling: asyncio.Task[None] | None = None
-        self._published: Draft | None = None  # and not in the outbox yet, as far as is known
 
     # -- what is asked -----------------------------------------------------------------------------
 

@@ -28,9 +28,11 @@ from edge.gateway.boxswap import (
 from edge.gateway.boxversions import BoxVersions, read_versions
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.calibrationsetup import expired_findings
+from edge.gateway.changescope import ChangeScope
 from edge.gateway.commissionexams import ExaminedGateway
 from edge.gateway.commissionfiles import CommissionFiles
 from edge.gateway.commissioning import CommissionHooks, Commissioning
+from edge.gateway.configverb import ConfigVerb
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaymeta import gateway_meta
 from edge.gateway.gatewaystatus import StatusSources, gateway_status
@@ -39,12 +41,14 @@ from edge.gateway.ingest import Ingest
 from edge.gateway.issuefindings import known_faults
 from edge.gateway.issuewatch import IssueSources, IssueWatch
 from edge.gateway.linkfindings import budget_findings
+from edge.gateway.livechange import ChangingParts, LiveChange
 from edge.gateway.mainloop import MainLoop
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.manifestsigner import sign_manifests
 from edge.gateway.overload import OverloadMonitor
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.sitelocks import lock_site
+from edge.gateway.sitelocks import Locks, lock_site
+from edge.gateway.trialwatch import ConfigControl
 from edge.gateway.uplinksetup import (
     find_certificate_marker,
     find_signer,
@@ -71,6 +75,7 @@ from edge.uplink.sender import SenderHooks
 
 LOG: Final = logging.getLogger("kerbstone")
 DRAIN_S: Final = 3.0  # at a stop, for the last records; what is left waits on the card
+DRAIN_AGAIN_S: Final = 0.3  # the same where wires wait to be watched again
 SENDER_SILENCE_S: Final = 120.0
 COMMITTER_SILENCE_PERIODS: Final = 2  # periods without a commit, and a minute
 
@@ -78,9 +83,19 @@ COMMITTER_SILENCE_PERIODS: Final = 2  # periods without a commit, and a minute
 class Daemon:
     """One site, from its wires to its broker. Making one touches neither wires nor outbox."""
 
-    def __init__(self, site: Site, clock: SystemClock, log: LogLimit | None = None) -> None:
-        """`log` None: nobody counts the lines of the log. Raises ConfigError."""
+    def __init__(
+        self,
+        site: Site,
+        clock: SystemClock,
+        log: LogLimit | None = None,
+        configuration: ConfigControl | None = None,
+    ) -> None:
+        """`log` None: nobody counts the lines of the log. `configuration` None: the site file is
+        used as it is, until the end. Raises ConfigError."""
         self._site, self._clock, self._log = site, clock, log
+        self._configuration = configuration
+        self._live: LiveChange | None = None
+        self._again = False
         self.wiring = Wiring.of(site)
         clock.synced_as = TimeQuality(site.place.time)
         self._brokers = make_brokers(site, clock.wrong)
@@ -96,7 +111,23 @@ class Daemon:
         self._stopping = asyncio.Event()
         self.gateway: MainLoop | None = None  # None: it has not come that far
 
-    def stop(self) -> None:
+    @property
+    def site(self) -> Site:
+        """That which runs now."""
+        return self.wiring.site
+
+    def can_change(self, site: Site) -> bool:
+        """Whether it may become this one while it runs, if nothing else speaks against that."""
+        return self._live is not None and self._live.can_change(site)
+
+    async def change(self, site: Site, scope: ChangeScope) -> None:
+        """Become this one, while lanes are watched on. Raises ConfigError before it has begun."""
+        assert self._live is not None, "it has started"
+        await self._live.change(site, scope)
+
+    def stop(self, *, again: bool = False) -> None:
+        """`again`: the process starts anew in its own place, so there is no time to lose."""
+        self._again = again
         self._stopping.set()
         self._urgent.wake.set()
 
@@ -105,14 +136,14 @@ class Daemon:
         HandedOverError, and whatever fault of ours ended a part."""
         locks = lock_site(self._site, self.wiring.buses)
         try:
-            await self._run_locked()
+            await self._run_locked(locks)
         finally:
             self._stage.close()
             self.notify.close()
             for lock in locks:
                 lock.release()
 
-    async def _run_locked(self) -> None:
+    async def _run_locked(self, locks: Locks) -> None:
         """Make the parts, each of those before it, and let them work."""
         site, clock, store = self._site, self._clock, self._site.store
         run_dir, progress = Path(store.run_dir), Progress()
@@ -141,7 +172,7 @@ class Daemon:
             merge=merge_bodies,
             ballast_bytes=store.ballast_mb << 20,
             owner=site.place.owner,
-            copied=box_change.note is not None,
+            copied=box_change.copied,
             rider=manifest_schedule.manifests.riding,
             on_rows=flushed,
         )
@@ -150,6 +181,7 @@ class Daemon:
                 with contextlib.suppress(OSError):  # else the next start knows that it has it
                     forget_carried_log(folder)
             await know_the_past(clock, outbox)
+            other_box = await box_change.look(outbox)
             sender = make_sender(
                 site,
                 self._brokers,
@@ -181,23 +213,31 @@ class Daemon:
                 read_versions(board), certificate, self.pipeline.judge.models, sender.publish_meta
             )
             box_monitor = BoxMonitor(
-                BoxFacts(site.place.id, site.place.gateway, reboot_reason(outbox), board),
+                BoxFacts(
+                    site.place.id,
+                    site.place.gateway,
+                    reboot_reason(outbox, other_box=other_box),
+                    board,
+                ),
                 health_sources(outbox, sender, buses, self._stage, clock, self._log),
                 folder,
                 clock.now(),
                 site.streams.health_s,
                 store.card_tb,
             )
-            commissioning = Commissioning(
-                ExaminedGateway(
-                    site=site,
-                    lanes=self.pipeline.engine.setup.lanes,
+            broker_names = [str(each) for each in self._brokers]
+            outdated = [*outdated_keys(site)]
+            configuration = self._configuration
+
+            def examined() -> ExaminedGateway:
+                setup = self.pipeline.engine.setup
+                return ExaminedGateway(
+                    site=self.wiring.site,
+                    lanes=setup.lanes,
                     clock=clock,
                     buses=buses,
                     points=self.wiring.points(),
-                    corrections={
-                        each.name: each.corrections for each in self.pipeline.engine.setup.devices
-                    },
+                    corrections={each.name: each.corrections for each in setup.devices},
                     published=self.pipeline.engine.published,
                     lines=ingest.lines,
                     growth=ingest.energy.growth,
@@ -205,7 +245,10 @@ class Daemon:
                         name: one.identity for name, one in ingest.devices.items() if one.identity
                     },
                     connection=lambda: (sender.connection, sender.connected),
-                ),
+                )
+
+            commissioning = Commissioning(
+                examined(),
                 CommissionFiles(Path(store.dir)),
                 CommissionHooks(
                     publish=lambda draft: self._urgent.add([draft]),
@@ -221,13 +264,13 @@ class Daemon:
                     outbox=outbox,
                     connection=lambda: (sender.connection, sender.connected),
                     receipt_s=receipt_patience_s(site),
-                    brokers=[str(each) for each in self._brokers],
+                    brokers=broker_names,
                     budget=lambda: budget_findings(
                         data_saver.level,
                         counted=site.link.budget_mb > 0,
                         billing_day=site.link.billing_day,
                     ),
-                    calibrations=partial(expired_findings, site),
+                    calibrations=lambda now: expired_findings(self.wiring.site, now),
                     buses=buses.devices_by_bus,
                     problems=lambda: ingest.problems,
                     alarms=box_monitor.alarms.snapshot,
@@ -242,9 +285,10 @@ class Daemon:
                     unmatched_edges=lambda: ingest.unmatched_edges,
                     journal=lambda: outbox.journal_failure,
                     certificate=certificate,
-                    outdated=tuple(outdated_keys(site)),
+                    outdated=outdated,
                     acceptance=commissioning.stale,
                     box=read_box_names,
+                    trial=lambda: "" if configuration is None else configuration.trial_text(),
                 ),
                 OpenIssues(names=site.names),
                 outbox.epoch.boot,
@@ -304,8 +348,35 @@ class Daemon:
                 notify=self.notify,
                 stopping=self._stopping,
             )
-            verbs = control_verbs(sources, self.wiring.points(), buses, data_saver, self._urgent)
             await commissioning.tell_again()
+            points = dict(self.wiring.points())
+            self._live = LiveChange(
+                ChangingParts(
+                    wiring=self.wiring,
+                    pipeline=self.pipeline,
+                    stage=self._stage,
+                    clock=clock,
+                    buses=buses,
+                    committer=committer,
+                    ingest=ingest,
+                    sender=sender,
+                    sources=sources,
+                    issues=watch.issues,
+                    points=points,
+                    broker_names=broker_names,
+                    outdated=outdated,
+                    locks=locks,
+                    site_used=lambda: commissioning.use_gateway(examined()),
+                )
+            )
+            verbs = control_verbs(
+                sources,
+                points,
+                buses,
+                data_saver,
+                self._urgent,
+                ConfigVerb(configuration, self),
+            )
             backup = backup_verb(outbox, site, board.serial)
             control = ControlServer(run_dir, {**verbs, "backup": backup})
             metrics = ScrapeServer(
@@ -333,13 +404,16 @@ class Daemon:
             self.notify.ready(loop.summary())
             await loop.run(sending)
         finally:
-            self.notify.stopping("sending what is left")
+            if self._again:
+                self.notify.reloading("the configuration has changed", clock.now().mono_ns)
+            else:
+                self.notify.stopping("sending what is left")
             loop.ingest.stop_publishing()
             await control.close()
             await metrics.close()
             await buses.stop()
             await loop.committer.close(clock.now().mono_ns, partial=True, last=True)
-            await loop.sender.drain(DRAIN_S)
+            await loop.sender.drain(DRAIN_AGAIN_S if self._again else DRAIN_S)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await loop.committer.sealed()

@@ -6,7 +6,7 @@ mean. A course costs COURSE_BYTES, whatever happens, and there are at most COURS
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from math import isfinite, nan
 from typing import Any, Final, Literal
 
@@ -157,14 +157,15 @@ class HistoryVerb:
     """What is answered to `history`."""
 
     def __init__(
-        self, history: DayHistory, known: Iterable[str], now_ns: Callable[[], int]
+        self, history: DayHistory, known: Callable[[], Container[str]], now_ns: Callable[[], int]
     ) -> None:
-        self._history, self._known, self._now_ns = history, frozenset(known), now_ns
+        """`known`: the sources that there are now."""
+        self._history, self._known, self._now_ns = history, known, now_ns
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """`source`: a lane or a device. Raises VerbError."""
         source = str(request.get("source"))
-        if source not in self._known:
+        if source not in self._known():
             raise VerbError(f"nothing that has a history is called {source!r:.80}")
         return self._history.answer(source, self._now_ns())
 

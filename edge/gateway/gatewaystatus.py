@@ -68,9 +68,9 @@ class PolledBuses(Protocol):
     def dropped(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StatusSources:
-    """The parts that the status is read from."""
+    """The parts that the status is read from. `site` and `brokers` are those of the moment."""
 
     site: Site
     brokers: Sequence[Broker]

@@ -64,7 +64,7 @@ def health_sources(
     )
 
 
-def reboot_reason(outbox: AsyncOutbox) -> Reboot:
+def reboot_reason(outbox: AsyncOutbox, *, other_box: bool = False) -> Reboot:
     """An outbox that was damaged does not show how the former process ended: not well."""
     epoch = outbox.epoch
     return reboot_cause(
@@ -72,6 +72,7 @@ def reboot_reason(outbox: AsyncOutbox) -> Reboot:
         first=epoch.epoch >> 32 == 1,
         same_boot=epoch.same_boot,
         unclean=epoch.unclean or outbox.opened.damage is not None,
+        other_box=other_box,
     )
 
 

@@ -192,8 +192,23 @@ class Ingest:
     def announce(self, kind: AlarmKind, text: str) -> None:
         """An event, and a problem that stands in the status as long as this process runs."""
         self.alarm(kind, text)
+        self.note(kind, text)
+
+    def note(self, kind: AlarmKind, text: str) -> None:
+        """A problem that stands in the status; another event tells it."""
         self.problems[kind] = text
         self._publish_status()
+
+    def withdraw(self, kind: AlarmKind) -> None:
+        """What was announced is over."""
+        if self.problems.pop(kind, None) is not None:
+            self._publish_status()
+
+    def forget_device(self, device: str) -> None:
+        """It is not configured any more, or is another one by its driver."""
+        self.forget_unconfigured(device)
+        self.throttles.pop(device, None)
+        self.others.pop(device, None)
 
     def stop_publishing(self) -> None:
         """The daemon stops: what fails or changes from now on is in the records only."""

@@ -150,8 +150,12 @@ def configuration_findings(
     devices: Iterable[PolledState],
     outdated: Iterable[Problem],
     box: BoxNames | None,
+    trial: str = "",
 ) -> Iterator[IssueFinding]:
-    """`box`: what enrolment tells of it; None after a boot, until it has looked."""
+    """`box`: what enrolment tells of it; None after a boot, until it has looked. `trial`: why the
+    configuration that runs needs a person, as a sentence."""
+    if trial:
+        yield IssueFinding("configuration_on_trial", cause=trial)
     if box is None:
         yield IssueFinding("configuration_unusable", unknown=True)
     elif box.refused:

@@ -68,6 +68,7 @@ class IssueSources:
     outdated: Sequence[Problem]  # keys of the site file that a new one may not have
     acceptance: Callable[[], Sequence[str]]  # steps of the sheet that are stale
     box: Callable[[], BoxNames | None]  # what enrolment tells, of a box that has an identity
+    trial: Callable[[], str] = lambda: ""  # why the configuration that runs needs a person
 
 
 class IssueWatch:
@@ -150,7 +151,11 @@ class IssueWatch:
                 "configuration",
                 chain(
                     find.configuration_findings(
-                        problems, chain(*buses.values()), sources.outdated, sources.box()
+                        problems,
+                        chain(*buses.values()),
+                        sources.outdated,
+                        sources.box(),
+                        sources.trial(),
                     ),
                     find.acceptance_findings(sources.acceptance()),
                 ),

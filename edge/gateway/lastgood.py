@@ -1,10 +1,10 @@
-"""The last configuration that ran well: what runs when a new one has failed three times.
+"""The last configuration that ran well: what runs when a new one has failed.
 
 In the state folder lie `last_good.toml`, the exact bytes of a site file that ran well for five
-minutes (`watch_trial` judges that), and `start_history`: how many starts with which file did
-not become good. A start counts before it reads its file, and a start that is stopped in order does
-not count. After FAILED_STARTS_LIMIT starts with the same bytes `last_good.toml` runs, if it is
-another one and can be used; the file is tried again when its bytes have changed, when it was
+minutes (`edge.gateway.trialwatch` judges that), and `start_history`: how many starts with which
+file did not become good. A start counts before it reads its file, and a start that is stopped in
+order does not count. After FAILED_STARTS_LIMIT starts with the same bytes `last_good.toml` runs, if
+it is another one and can be used; the file is tried again when its bytes have changed, when it was
 refused and is not any more (a newer Kerbstone), or after a day: by a wall clock that can be right,
 or of one process's own running.
 
@@ -12,6 +12,10 @@ The state folder cannot come from `store.dir`: a broken file names no folder. It
 says (StateDirectory=, in $STATE_DIRECTORY) or `run --state`; where neither names one nobody
 supervises us, nothing restarts us, and there is no crash loop to end. A person at a terminal gets
 the errors at once, and no other configuration than his own.
+
+That is for a file that somebody has edited by hand. One that was changed as a transaction
+(`kerbstone config apply`, or a signed one) is on trial (`edge.gateway.trialstate`): its first bad
+start is its last, the last good one runs in the very same start, and it is not tried again.
 
 Only the site file is kept. What it names (certificates, passwords, meter tables, models) is not:
 when such a file is what broke, the last good configuration breaks with it. Damage to
@@ -24,17 +28,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import drivers
 from edge.config import Site, load_site
-from edge.core import AsyncClock, ConfigError
+from edge.core import ConfigError
 from edge.core.release import RELEASED_NS
 from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import read_beginning
+from edge.gateway.trialstate import ConfigTrials, TrialMoment, TrialReason, WorkingParts
 from edge.gateway.wiring import Wiring
-from edge.wire.contract.boxevent import AlarmKind
 
 LOG: Final = logging.getLogger("kerbstone")
 
@@ -49,6 +53,7 @@ EARLIEST_CLOCK_S: Final = (
 DUE: Final = 1  # in place of a time: the day of the next try has come
 LIMIT: Final = 128 * 1024 + 1  # bytes read of a site file; a longer one is refused by its parser
 LONGEST: Final = 300  # characters of a reason
+FALLBACK_TEXT: Final = "{} is not used: {}; the last good configuration runs"
 UNSTEADY_TEXT: Final = "in {} starts with this file the daemon never ran well for five minutes"
 GOOD_NS: Final = 300_000_000_000  # of good health in a row
 LOOK_NS: Final = 10_000_000_000
@@ -101,8 +106,14 @@ class LastGood:
         file: Path,
         load: Callable[[Path], Site] = read_site,
         use: Callable[[Path], Site] = load_usable_site,
+        *,
+        handed: bool = False,
+        boot: str = "",
     ) -> None:
+        """`handed`: systemd hands over a signed file, so whatever it is has come as a transaction.
+        `boot` names this boot of the machine."""
         self._folder, self._file, self._load, self._use = folder, file, load, use
+        self._handed, self._boot, self.trials = handed, boot, ConfigTrials(folder)
         self._before = StartHistory()
         self._now = StartHistory()
         self._bytes = b""
@@ -110,31 +121,66 @@ class LastGood:
         self._good = False
         self.fallback = ""  # why the last good configuration runs in place of the file
 
-    def choose(self, wall_s: int) -> Site:
+    def choose(self, wall_s: int, mono_ns: int = 0) -> Site:
         """Count this start, then say what runs. Raises ConfigError for a file that is refused."""
+        self.trials.read()
         self._bytes = _read_limited(self._file, LIMIT)
-        digest = _digest(self._bytes)
+        digest = file_digest(self._bytes)
         found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
         self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
+        if self._is_transaction(digest) and (good := self._last()) is not None:
+            return self._choose_tried(good, digest, TrialMoment(self._boot, mono_ns, wall_s))
         good = self._last() if self._before.count >= FAILED_STARTS_LIMIT else None
         why = None if good is None else self._against(wall_s)
         if good is not None and why is not None:
-            self.fallback = f"{self._file} is not used: {why}; the last good configuration runs"
-            LOG.error("%s", self.fallback)
-            return good
+            return self._fall_back(good, why)
         try:
             return self._load(self._file)
         except ConfigError:
             self.refused()
             raise
 
-    def refused(self) -> None:
+    def _is_transaction(self, digest: str) -> bool:
+        """It is on trial, was rolled back, or has come signed and is another one than ran well."""
+        trials = self.trials
+        if self._bytes == _read_limited(self._folder / GOOD_NAME, LIMIT):
+            if trials.on_trial(digest) is not None:  # killed when it had become good
+                trials.confirm(digest, 0)
+            return False
+        known = trials.on_trial(digest) is not None or trials.rejected(digest) is not None
+        return known or self._handed
+
+    def _choose_tried(self, good: Site, digest: str, now: TrialMoment) -> Site:
+        if (found := self.trials.rejected(digest)) is not None:
+            return self._fall_back(good, found.text)
+        if why := self.trials.begin(digest, now):
+            return self._roll_back(good, digest, "bad_start", why, now.wall_s)
+        try:
+            return self._use(self._file)
+        except ConfigError as error:
+            return self._roll_back(good, digest, "refused", _short(error), now.wall_s)
+
+    def _roll_back(
+        self, good: Site, digest: str, reason: TrialReason, why: str, wall_s: int
+    ) -> Site:
+        self.trials.reject(digest, reason, why, wall_s)
+        return self._fall_back(good, why)
+
+    def _fall_back(self, good: Site, why: str) -> Site:
+        self.fallback = FALLBACK_TEXT.format(self._file, why)
+        LOG.error("%s", self.fallback)
+        return good
+
+    def refused(self, why: str = "", wall_s: int = 0) -> None:
         """This start ends because of what is in the file."""
         self._write(replace(self._now, refused=True))
+        if self.trials.on_trial(self._now.digest) is not None:
+            self.trials.reject(self._now.digest, "refused", why, wall_s)
 
-    def is_good(self) -> None:
-        """It has run well for long enough: this file is the last good one. Call it once."""
+    def is_good(self, wall_s: int = 0) -> None:
+        """It has run well for long enough: this file is the last good one. Call it once for each
+        file that is taken."""
         self._good = True
         if self.fallback:
             return
@@ -143,24 +189,84 @@ class LastGood:
         if self._bytes != _read_limited(self._folder / GOOD_NAME, LIMIT):
             self._replace(GOOD_NAME, self._bytes)
         self._write(StartHistory(0, self._now.digest))
+        if self.trials.on_trial(self._now.digest) is not None:
+            self.trials.confirm(self._now.digest, wall_s)
 
-    def stopped(self) -> None:
-        """It was asked to end, or could not begin for no fault of the file: no bad start."""
+    def stopped(self, worked: WorkingParts | None = None) -> None:
+        """It was asked to end, or could not begin for no fault of the file: no bad start.
+
+        `worked`: what could be read at the end, of a process that has come so far.
+        """
+        runs_good = bool(self.fallback) or self.trials.on_trial(self._now.digest) is None
+        self.trials.pause(worked if runs_good else None)
         if not self._good and not self.fallback:
             self._write(self._before)
+
+    # -- for a process that changes its configuration while it runs --------------------------------
+
+    @property
+    def file(self) -> Path:
+        """The site file."""
+        return self._file
+
+    @property
+    def digest(self) -> str:
+        """Of the bytes that were read last, whether they run or the last good one does."""
+        return self._now.digest
+
+    def present(self) -> bytes:
+        """The site file as it lies there now; b"" when it cannot be read."""
+        return _read_limited(self._file, LIMIT)
+
+    def good_bytes(self) -> bytes:
+        """The last good one; b"" for none."""
+        return _read_limited(self._folder / GOOD_NAME, LIMIT)
+
+    def good_site(self) -> Site | None:
+        """The last good one, when it can be used."""
+        if not self.good_bytes():
+            return None
+        try:
+            return self._use(self._folder / GOOD_NAME)
+        except Exception as error:  # noqa: BLE001  as in `_last`
+            LOG.warning("the last good configuration cannot be used: %s", _short(error))
+            return None
+
+    def taken(self, data: bytes) -> None:
+        """These bytes of the file run from now on, in this process."""
+        self._bytes, self._good, self.fallback = data, False, ""
+        self._before = StartHistory(0, file_digest(data))
+        self._write(StartHistory(1, file_digest(data)))
+
+    def returned(self, why: str) -> None:
+        """The last good one runs again, in this process."""
+        self.fallback = FALLBACK_TEXT.format(self._file, why)
+
+    def mended(self) -> bool:
+        """Whether the file is the last good one again, byte by byte: then nothing has to be tried,
+        and what runs is the file."""
+        data = self.present()
+        if not self.fallback or not data or data != self.good_bytes():
+            return False
+        self._bytes, self._good, self.fallback = data, True, ""
+        self._before = StartHistory(0, file_digest(data))
+        self._write(self._before)
+        return True
 
     def worth_a_try(self, wall_s: int, ran_s: float) -> bool:
         """Of a process that has run the last good one for `ran_s`: whether to try the file now."""
         data = _read_limited(self._file, LIMIT)
-        changed = _digest(data) not in (self._now.digest, self._looked)
+        changed = file_digest(data) not in (self._now.digest, self._looked)
         if not changed and ran_s < AGAIN_S:
             return False
-        self._looked = _digest(data)
+        if self.trials.rejected(file_digest(data)) is not None:
+            return False  # it had its trial
+        self._looked = file_digest(data)
         try:
             self._use(self._file)
         except ConfigError:
             return False
-        if _digest(data) == self._now.digest:  # the next start shall see that its day has come
+        if file_digest(data) == self._now.digest:  # the next start shall see that its day has come
             self._write(replace(self._now, since_s=DUE))
         return True
 
@@ -221,7 +327,8 @@ def _read_limited(path: Path, limit: int) -> bytes:
     return b""
 
 
-def _digest(data: bytes) -> str:
+def file_digest(data: bytes) -> str:
+    """SHA-256 of a site file, in hex: by it a transaction knows the file."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -230,56 +337,6 @@ def _short(error: Exception) -> str:
     lines = str(error).splitlines() or [error.__class__.__name__]
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     return lines[0][:LONGEST] + more
-
-
-class TriedGateway(Protocol):
-    """What runs with a configuration. `healthy`: each part has worked, and none is overdue."""
-
-    @property
-    def connected(self) -> bool: ...
-    def healthy(self, now_ns: int) -> bool: ...
-    def announce(self, kind: AlarmKind, text: str) -> None: ...
-
-
-class TriedDaemon(Protocol):
-    """A daemon on trial. `gateway` None: it has not come that far."""
-
-    @property
-    def gateway(self) -> TriedGateway | None: ...
-    def stop(self) -> None: ...
-
-
-async def watch_trial(daemon: TriedDaemon, last_good: LastGood, clock: AsyncClock) -> None:
-    """Until the configuration is known to be good; of the last good one, until the other is tried.
-
-    Good health: each owner (buses, committer, sender) has worked and none is overdue, and the
-    broker was reached, or could not be because no network is plugged in. A daemon that can do all
-    but reach its broker is no bad start, and no good one: its URL may be what is wrong.
-    """
-    begun_ns = healthy_ns = clock.now().mono_ns
-    reached = announced = False
-    while True:
-        now = clock.now()
-        gateway = daemon.gateway
-        if gateway is not None:
-            if last_good.fallback and not announced:
-                announced = True
-                gateway.announce(PROBLEM_KIND, last_good.fallback)  # loudly
-            reached = reached or gateway.connected or not has_carrier()
-            fine = gateway.healthy(now.mono_ns)
-            healthy_ns = healthy_ns if fine and reached else now.mono_ns
-        else:
-            healthy_ns = now.mono_ns
-        if now.mono_ns - healthy_ns >= GOOD_NS and not last_good.fallback:
-            last_good.is_good()
-            return
-        if last_good.fallback and last_good.worth_a_try(
-            now.wall_ns // 1_000_000_000, (now.mono_ns - begun_ns) / 1e9
-        ):
-            LOG.warning("the configuration that failed is tried again")
-            daemon.stop()
-            return
-        await clock.sleep_until(now.mono_ns + LOOK_NS)
 
 
 def has_carrier(networks: Path = NETWORKS) -> bool:

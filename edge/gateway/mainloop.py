@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +18,7 @@ from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import IssueWatch
 from edge.gateway.overload import OverloadMonitor, ShedCounts
 from edge.gateway.pipeline import Pipeline
+from edge.gateway.trialstate import WorkingParts
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
@@ -25,7 +27,7 @@ from edge.health.notify import Notify
 from edge.health.progress import Progress
 from edge.outbox import AsyncOutbox
 from edge.uplink.sender import Sender
-from edge.wire.contract.boxevent import AlarmKind, Storage
+from edge.wire.contract.boxevent import AlarmKind, Configuration, Storage
 
 LOG = logging.getLogger("kerbstone")
 
@@ -101,6 +103,37 @@ class MainLoop:
     def announce(self, kind: AlarmKind, text: str) -> None:
         """An event, and a problem that stands in the status as long as this process runs."""
         self.ingest.announce(kind, text)
+
+    def note(self, kind: AlarmKind, text: str) -> None:
+        """A problem in the status, without an event."""
+        self.ingest.note(kind, text)
+
+    def withdraw(self, kind: AlarmKind) -> None:
+        """What was announced is over."""
+        self.ingest.withdraw(kind)
+
+    def report(self, event: Configuration) -> None:
+        """How a change of the configuration goes."""
+        now_ns = self.clock.now().mono_ns
+        self.urgent.add([Draft(Stream.EVENT, "gateway", now_ns, now_ns, event)])
+
+    def working(self) -> WorkingParts:
+        """What can be read now: devices that have answered, and lines that are open."""
+        devices = (d.name for d in self.buses.devices() if d.reason is None and d.reads)
+        lines = (f"line {line}" for line in self.wiring.lined)
+        return WorkingParts(
+            tuple(devices), tuple(each for each in lines if each not in self.ingest.problems)
+        )
+
+    def failing(self) -> Mapping[str, str]:
+        """What cannot be read now, with why: devices, and lines as `line NAME`."""
+        lines = (f"line {line}" for line in self.wiring.lined)
+        found = {each: self.ingest.problems[each] for each in lines if each in self.ingest.problems}
+        return found | {d.name: d.text for d in self.buses.devices() if d.reason is not None}
+
+    def link_words(self) -> tuple[str, str]:
+        """The broker that was tried last, and why it is not reached."""
+        return self.sender.connection.broker, self.sender.connection.failure
 
     # -- for systemd -------------------------------------------------------------------------------
 

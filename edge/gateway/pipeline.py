@@ -1,9 +1,11 @@
 """From what came in to what goes out: an engine and the judge that it asks. Opens nothing, so that
 the daemon, `replay` and the demo's warm-up run the very same code."""
 
+from collections.abc import Sequence
+
 from edge.infer.judge import Judge
 from edge.process.engine import Engine
-from edge.process.enginesetup import EngineSetup
+from edge.process.enginesetup import DeviceSetup, EngineSetup
 
 
 class Pipeline:
@@ -18,6 +20,11 @@ class Pipeline:
         if not self._loaded:
             self._loaded = True
             self.judge.load()
+
+    def change_devices(self, devices: Sequence[DeviceSetup]) -> None:
+        """These are polled from now on; right after a close. Raises ValueError."""
+        self.engine.change_devices(devices)
+        self.judge.devices_changed()
 
     def lost(self, from_ns: int, to_ns: int) -> None:
         """Nobody listened in between."""

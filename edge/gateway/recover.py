@@ -189,7 +189,7 @@ def recover(
             for _ in readback.entries(segment, again=i > 0):
                 pass  # of raw sweeps nobody has to know anything
         found = _begin_anew(pipeline, gap, now_ns, end_ns, readback.raw)
-        found.drafts += _new(pipeline.engine.fresh if fits else setup.names(), now_ns)
+        found.drafts += new_source_gaps(pipeline.engine.fresh if fits else setup.names(), now_ns)
         return found
     result = Recovered(now_ns, end_ns, raw=readback.raw)
     alive_ns = previous.start_ns
@@ -209,7 +209,7 @@ def recover(
         result.drafts += opening.ended(alive_ns)
     result.drafts.append(_gap("restart", (previous.boot, alive_ns), now_ns, former))
     result.drafts += _gap_drafts_of_gone(readback, boot, alive_ns)
-    result.drafts += _new(readback.new.union(pipeline.engine.fresh), now_ns)
+    result.drafts += new_source_gaps(readback.new.union(pipeline.engine.fresh), now_ns)
     return _go_on(pipeline, result, alive_ns, now_ns)
 
 
@@ -227,7 +227,7 @@ def _gap_drafts_of_gone(readback: StageReadback, boot: int, alive_ns: int) -> It
         yield _gap("gone", (boot, from_ns), max(from_ns, alive_ns), None, names)
 
 
-def _new(names: Iterable[str], now_ns: int) -> Iterator[Draft]:
+def new_source_gaps(names: Iterable[str], now_ns: int) -> Iterator[Draft]:
     """Sources that were not there before; they may have been, in a configuration before that."""
     if new_names := sorted(names):
         yield _gap("new", None, now_ns, None, new_names)

@@ -12,6 +12,7 @@ from typing import Final
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.durable.atomicwrite import NEW_SUFFIX
 from edge.gateway.commissionfiles import DAMAGED_NAME, SHEETS, STATE_NAME
+from edge.gateway.trialstate import TRIAL_NAME
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.epochs import EPOCH_FILE
@@ -21,6 +22,7 @@ LOG_ENDS: Final = ("-wal", "-journal")  # of the database
 CARRIED_LOG: Final = f"carried.{COMMIT_LOG_NAME}"  # of the former box, until the outbox has it
 HANDED_OVER: Final = "handed_over.json"
 SWAP_NOTE: Final = "box_swap.json"
+COPIED: Final = "copied"  # a mark: another box may send the rows that lie here, as they are now
 STAGING: Final = "restore.new"  # a folder: a restore that is under way
 READY: Final = "restore.ready"  # a folder: one that will be, whatever happens
 
@@ -38,8 +40,10 @@ OWN: Final = (
     "probe",
     "start_history",
     "last_good.toml",
+    TRIAL_NAME,  # of configurations that ran, or did not, on this box
     HANDED_OVER,
     SWAP_NOTE,
+    COPIED,
     STAGING,
     READY,
     "quarantine",
@@ -79,6 +83,7 @@ def is_carried(name: str) -> bool:
 
 __all__ = [
     "CARRIED_LOG",
+    "COPIED",
     "HANDED_OVER",
     "READY",
     "SITE_FILE_NAME",

@@ -7,6 +7,7 @@ from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Condition, Draft, Point, Stamp, Stream
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.commissionverb import CommissionVerb
+from edge.gateway.configverb import ConfigVerb
 from edge.gateway.datasaver import DataSaver, short_text
 from edge.gateway.dayhistory import HistoryVerb
 from edge.gateway.framewatch import FrameWatch
@@ -30,8 +31,9 @@ def control_verbs(
     buses: BusWorkers,
     data_saver: DataSaver,
     urgent: UrgentEvents,
+    config: ConfigVerb | None = None,
 ) -> Mapping[str, ControlVerb]:
-    """Verb -> what answers it. `points` are those of every polled device."""
+    """Verb -> what answers it. `points` are those of every polled device, as they are then."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
         return status_for_people(sources, await outbox_status(sources))
@@ -72,10 +74,10 @@ def control_verbs(
 
     live = LiveStatus(sources, points).answer
     commission = CommissionVerb(sources.commissioning)
-    pulses = (each.name for each in sources.pipeline.engine.setup.pulses)
+    pulses = tuple(each.name for each in sources.pipeline.engine.setup.pulses)
     history = HistoryVerb(
         sources.ingest.day,
-        (*points, *sources.ingest.lines.lanes, *pulses),
+        lambda: (*points, *sources.ingest.lines.lanes, *pulses),
         lambda: sources.clock.now().mono_ns,
     ).answer
     return {
@@ -84,6 +86,7 @@ def control_verbs(
         "history": history, "flags": sources.ingest.flags.answer,
         "frames": FrameWatch(buses).answer,
         "commission": commission.told, "commission_step": commission.step,
+        **({} if config is None else {"config": config.answer, "config_step": config.step}),
     }  # fmt: skip
 
 

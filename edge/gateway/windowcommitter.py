@@ -74,6 +74,10 @@ class WatchedBuses(Protocol):
     def snapshot_devices(self) -> Mapping[str, bytes]: ...  # what their algorithms have learnt
 
 
+WindowChange = Callable[[int], list[Draft]]
+"""Changes what is polled when a window ends (monotonic ns), and gives the events that say so."""
+
+
 class WindowCommitter:
     """The open window, and every commit. Belongs to the main loop.
 
@@ -105,10 +109,11 @@ class WindowCommitter:
         self._urgent, self._buses, self._watch = urgent, buses, watch
         self._progress, self._offer = progress, offer
         self._box_change = box_change  # until the first commit
-        self._site, self._points = wiring.site, wiring.points()
-        self._keys = {
-            name: [point.key for point in points] for name, points in self._points.items()
-        }
+        self._wiring = wiring
+        self._change: tuple[WindowChange, asyncio.Future[None]] | None = None
+        self._changed: asyncio.Future[None] | None = None  # to be said when it is committed
+        self._baselines = Baselines({})
+        self.read_wiring()
         self._pipeline, self._ingest, self._stage = pipeline, ingest, stage
         self._writer, self._clock, self._boot_id = writer, clock, boot_id
         self._epoch: Epoch = writer.epoch
@@ -116,14 +121,32 @@ class WindowCommitter:
         self._start_ns = clock.now().mono_ns  # of the open window
         self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
         self._lined = {line.source for line in wiring.lined.values()}
-        self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
         self._heard_ns = self._waiting_ns = 0  # as it was reported last, and since when
         self._ticked_ns = self._start_ns
         self._again_ns = 0  # not before: edges of the window that has ended are under way
+
+    def read_wiring(self) -> None:
+        """What is polled, and by which names."""
+        wiring = self._wiring
+        self._site, self._points = wiring.site, wiring.points()
+        self._keys = {
+            name: [point.key for point in points] for name, points in self._points.items()
+        }
+        self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         polled = (device for group in wiring.polled.values() for device in group)
-        self._baselines = Baselines({device.name: device.polled for device in polled})
+        learnt, devices = self._baselines.snapshot(), {d.name: d.polled for d in polled}
+        self._baselines = Baselines(devices)
+        self._baselines.restore(learnt)
+
+    def change(self, change: WindowChange) -> "asyncio.Future[None]":
+        """Let this change what is polled between two windows, one at a time: done when the window's
+        records and the state of what is new are committed."""
+        assert self._change is None, "one at a time"
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._change = change, done
+        return done
 
     @property
     def next_ns(self) -> int:
@@ -177,7 +200,10 @@ class WindowCommitter:
             more, later = self._end(self._windows.end_ns)
             drafts, states = drafts + more, {**states, **later}
             closed += 1
+        done, self._changed = self._changed, None
         await self._store(drafts, states)
+        if done is not None and not done.done():
+            done.set_result(None)
 
     async def close(self, end_ns: int, *, partial: bool = False, last: bool = False) -> None:
         """The window ends: its records, and the state as of its end."""
@@ -215,8 +241,20 @@ class WindowCommitter:
             self._learnt_ns = now.mono_ns
             self._baselines.update(self._buses.snapshot_devices(), self._epoch.boot, now)
             states["drivers"] = self._baselines.snapshot()
+        if self._change is not None and not partial and not last:
+            drafts += self._change_devices(end_ns)
         self._rotate(end_ns)
         return drafts, states
+
+    def _change_devices(self, end_ns: int) -> list[Draft]:
+        """The window is closed, and the next segment is not begun: here nothing is open."""
+        assert self._change is not None
+        (change, self._changed), self._change = self._change, None
+        # raw sweeps are named by the points that they had when they were taken
+        drafts = make_raw_drafts(self._keys, *self._ingest.raw.take())
+        drafts += change(end_ns)
+        self.read_wiring()
+        return drafts
 
     def _alarms(self) -> dict[str, object]:
         """Those of the box that are on: the next process reports when they are over."""

@@ -143,11 +143,17 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     ),
     "configuration_refused": IssueKind(
         "configuration", "fault", "last good configuration",
-        "Correct the file: `kerbstone check` says what is wrong with it.",
+        "`kerbstone check` and `kerbstone config status` say what is wrong with the file: correct "
+        "it, then `kerbstone config apply FILE`.",
     ),
     "configuration_unusable": IssueKind(
         "configuration", "fault", "signed configuration not taken",
         "Sign a site file without what it names, or update Kerbstone on this box.",
+    ),
+    "configuration_on_trial": IssueKind(
+        "configuration", "warning", "configuration on trial",
+        "`kerbstone config status` says what is missing; `kerbstone config confirm` or `kerbstone "
+        "config rollback` ends it.",
     ),
     "configuration_outdated": IssueKind(
         "configuration", "warning", "{about} is outdated",

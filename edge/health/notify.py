@@ -15,15 +15,18 @@ STATUS_LIMIT: Final = 512  # characters of one status line
 NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
 WATCHDOG_USEC: Final = "WATCHDOG_USEC"
 WATCHDOG_PID: Final = "WATCHDOG_PID"
+NAMES: Final = (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID)
 
 
 class Notify:
     """The channel to the service manager. Never blocks, never raises.
 
-    It takes its variables out of `environment`, so that no child can speak for this process.
+    It takes its variables out of `environment`, so that no child can speak for this process;
+    `given` has them, for a process that starts anew in its own place.
     """
 
     def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+        self.given = {name: environment[name] for name in NAMES if name in environment}
         path = environment.pop(NOTIFY_SOCKET, "")
         period_us = environment.pop(WATCHDOG_USEC, "")
         pid = environment.pop(WATCHDOG_PID, "")
@@ -55,6 +58,10 @@ class Notify:
     def stopping(self, status: str) -> bool:
         """The end has begun."""
         return self._send(f"STOPPING=1\nSTATUS={_line(status)}")
+
+    def reloading(self, status: str, now_ns: int) -> bool:
+        """The process starts anew in its own place: `ready` follows. `now_ns`: CLOCK_MONOTONIC."""
+        return self._send(f"RELOADING=1\nMONOTONIC_USEC={now_ns // 1000}\nSTATUS={_line(status)}")
 
     def close(self) -> None:
         """Say nothing more."""

@@ -48,6 +48,10 @@ class Progress:
         """From now on this owner may be silent for `silence_s` at most."""
         self._owners[owner] = _Owner(int(silence_s * 1e9), now_ns, now_ns)
 
+    def forget(self, owner: str) -> None:
+        """This owner has no work any more."""
+        self._owners.pop(owner, None)
+
     def done(self, owner: str, now_ns: int) -> None:
         """A piece of work is done. An owner that nobody expects any more is ignored."""
         found = self._owners.get(owner)

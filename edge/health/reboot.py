@@ -79,8 +79,14 @@ def read_reset(root: Path = ROOT) -> Reset:
     )
 
 
-def reboot_cause(reset: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
-    """`first`: no former start is known. `unclean`: the former one said no goodbye."""
+def reboot_cause(
+    reset: Reset, *, first: bool, same_boot: bool, unclean: bool, other_box: bool = False
+) -> Reboot:
+    """`first`: no former start is known. `unclean`: the former one said no goodbye. `other_box`: it
+    was on another board, of which this one's registers say nothing."""
+    if other_box:
+        text = "The first start on this box: it goes on in the place of another one."
+        return Reboot(Cause.FIRST, text)
     if first:
         return Reboot(Cause.FIRST, "No earlier start is recorded on this box.")
     if same_boot and not unclean:

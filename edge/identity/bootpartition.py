@@ -1,7 +1,8 @@
 """The boot partition: where the claim is found, and where a technician can read how it goes.
 
 It is FAT, anybody can read it, and it forgets nothing by itself: a used claim is overwritten in
-place before it is renamed. What is said there is never a secret.
+place before it is renamed. The status there is never a secret; what opens the page is there only on
+a box whose claim brings none (accesskeeping.py).
 """
 
 import logging
@@ -10,12 +11,13 @@ from typing import Final
 
 from edge.durable import atomicwrite, folders
 from edge.durable.readfile import read_file
-from edge.durable.shred import overwrite
+from edge.durable.shred import overwrite, shred
 from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, ClaimError, parse_claim
 
 LOG: Final = logging.getLogger(__name__)
 USED_CLAIM: Final = "kerbstone-claim.used"
 STATUS_FILE: Final = "kerbstone-status.txt"
+ACCESS_FILE: Final = "kerbstone-access.txt"  # secrets that this box has made itself
 BOOT_FOLDER: Final = Path("/boot/firmware")
 
 
@@ -61,6 +63,26 @@ class BootPartition:
         try:
             if self.folder.is_dir() and read_file(path) != data:
                 atomicwrite.replace_file(path, data, 0o644)
+        except OSError as error:
+            self._log(error)
+
+    def write_access(self, text: str) -> bool:
+        """What opens the page, for whoever holds the card. Whether it is there now."""
+        try:
+            if not self.folder.is_dir():
+                return False
+            atomicwrite.replace_file(self.folder / ACCESS_FILE, text.encode(), 0o600)
+            return True
+        except OSError as error:
+            self._log(error)
+            return False
+
+    def remove_access(self) -> None:
+        """It opens nothing any more."""
+        path = self.folder / ACCESS_FILE
+        try:
+            if path.exists():
+                shred(path)
         except OSError as error:
             self._log(error)
 

@@ -21,6 +21,7 @@ from edge.core import ConfigError
 from edge.core.tomltext import parse_toml
 from edge.identity.names import GATEWAY, SITE
 from edge.identity.network import Network
+from edge.identity.pageaccess import PageAccess
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,6 +62,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     broker: Url
     operator: str = ""
     network: Network | None = None
+    access: PageAccess | None = None
 
     def __post_init__(self) -> None:
         try:

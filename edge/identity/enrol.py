@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from edge.core import ConfigError
-from edge.identity import certs, est, keys, siteconfig, statefolder
+from edge.identity import accesskeeping, certs, est, keys, siteconfig, statefolder
 from edge.identity.bootpartition import BootPartition
 from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, ClaimError, parse_claim
 from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter, enrolled_status
@@ -114,12 +114,15 @@ class Enrolment:
     def take(self) -> None:
         """Copy the claim of a box without an identity, and its network: before there is one.
 
-        The network is kept beside it, for the claim goes when it is used.
+        The network, and what opens the page, are kept beside it: the claim goes when it is used.
         """
         data = None if self.store.current() is not None else self.claim_file()
         if data is None:
             return
-        network = parse_claim(data).network
+        claim = parse_claim(data)
+        if claim.access is not None:
+            accesskeeping.keep_access(self.store, self.boot, claim.access, claim.gateway)
+        network = claim.network
         if network is None:
             self.store.remove(statefolder.NETWORK)
         elif self.store.get(statefolder.NETWORK) != (network_json := msgspec.json.encode(network)):

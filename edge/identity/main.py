@@ -1,4 +1,5 @@
-"""`kerbstone-enrol`: first boot, renewal, proposals, the way by USB stick, and factory reset.
+"""`kerbstone-enrol`: first boot, renewal, proposals, the way by USB stick, what opens the page, and
+factory reset.
 
 Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later, 4
 no claim, nothing to do. If the program itself fails, it ends with 1.
@@ -18,17 +19,25 @@ from edge.core import ConfigError
 from edge.durable.filelock import FolderLock
 from edge.durable.readfile import read_file
 from edge.identity import certs, configtrial, httpsclient
+from edge.identity.accesskeeping import board_serial, keep_access, provide_access
 from edge.identity.bootpartition import BOOT_FOLDER, BootPartition
+from edge.identity.claim import parse_claim
 from edge.identity.enrol import Enrolment
 from edge.identity.enrolstatus import StatusWriter
 from edge.identity.floorclock import FloorClock
 from edge.identity.identitybundle import IdentityBundle
 from edge.identity.names import comparison_code
 from edge.identity.offline import enrol_offline
+from edge.identity.pageaccess import (
+    access_page,
+    make_access,
+    network_name,
+    read_access_point,
+)
 from edge.identity.proposing import ProposalCourier
 from edge.identity.renew import LINE_LIMIT, MARKER, Renewal
 from edge.identity.runfiles import RUN_NAMES, identity_run_folder, runtime_folder, spool_folder
-from edge.identity.statefolder import SITE, StateFolder
+from edge.identity.statefolder import ACCESS_POINT, SITE, StateFolder
 from edge.kernelclock import KernelClock
 from edge.terminal import Parser, echo, log_faults, log_to_stderr, run_command
 
@@ -43,6 +52,10 @@ ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 # of `run`; the unit counts it as success. Not 1, with which Python ends a program that failed
 NO_CLAIM: Final = 4
 UNATTENDED: Final = ("take", "run", "renew", "propose")  # a full card may have room tomorrow
+RESTART_HINT: Final = (
+    "the gateway takes the configuration when it starts anew, and watches it: "
+    "`sudo systemctl restart kerbstone-link kerbstone-egress kerbstone`"
+)
 UNCOUNTED_S: Final = 600.0  # between two starts of `propose`, as its timer has it
 VERBS: Final = {
     "take": "copy claim and network from the boot partition; runs before the network starts",
@@ -51,6 +64,7 @@ VERBS: Final = {
     "propose": "send a site file that a technician proposes, and fetch what the operator signs",
     "offline": "ask for an identity, or fetch one, on a USB stick",
     "status": "which identity this box has",
+    "access": "show the key of the access point; --new makes it and the page's secret anew",
     "forget": "factory reset: remove key, certificate and configuration",
 }
 
@@ -95,7 +109,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 def _run(args: argparse.Namespace) -> int:
     store, boot = StateFolder(args.state), BootPartition(args.boot)
     if args.verb == "forget":
-        return _forget(store, bool(args.yes))
+        return _forget(store, boot, bool(args.yes))
     if args.verb == "status":
         return _status(store)
     clock = FloorClock(KernelClock(), args.state)
@@ -107,6 +121,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.verb == "take":
         enrolment.take()
         return 0
+    if args.verb == "access":
+        return _access(enrolment, bool(args.new))
     before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
         done: str = Renewal(
@@ -115,10 +131,14 @@ def _run(args: argparse.Namespace) -> int:
     elif args.verb == "offline":
         done = enrol_offline(enrolment, args.folder)
     else:
+        if not _claim_brings_access(enrolment):
+            provide_access(store, boot, board_serial())
         done = enrolment.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
     _name_box(store, courier)
     echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
+    if args.verb == "offline" and store.get(SITE) != configured and runtime_folder() is None:
+        echo(RESTART_HINT, err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
     codes = {"not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3,
              "no claim": NO_CLAIM if args.verb == "run" else 1}  # fmt: skip
@@ -169,11 +189,41 @@ def _courier(
     return courier, StatusWriter(boot, folder=folder, proposal=courier.text)
 
 
-def _forget(store: StateFolder, sure: bool) -> int:
+def _claim_brings_access(enrolment: Enrolment) -> bool:
+    """Whether a claim is here that has them; `run` says what is wrong with one that is no claim."""
+    try:
+        enrolment.store.remove_leftovers()
+        enrolment.take()
+        data = None if enrolment.store.current() is not None else enrolment.claim_file()
+        return data is not None and parse_claim(data).access is not None
+    except ConfigError:
+        return True
+
+
+def _access(enrolment: Enrolment, new: bool) -> int:
+    """Say how the access point is called; with `new` make both secrets, and print them once."""
+    store = enrolment.store
+    if new:
+        access, secret = make_access()
+        bundle = store.current()
+        name = board_serial() if bundle is None else bundle.target.gateway
+        keep_access(store, enrolment.boot, access, name)
+        echo(*access_page(network_name(name), access.wifi_psk, secret).splitlines()[1:], fold=False)
+        return 0
+    key = read_access_point(store.get(ACCESS_POINT))
+    if key is None:
+        echo("no access point: `kerbstone-enrol access --new` makes a key and a secret")
+        return 1
+    echo(f"{'Wi-Fi:':<13}{key.network}", f"{'passphrase:':<13}{key.psk}", fold=False)
+    return 0
+
+
+def _forget(store: StateFolder, boot: BootPartition, sure: bool) -> int:
     if not sure:
         echo("kerbstone-enrol forget: this removes the identity of this box; confirm it with --yes")
         return 2
     store.forget()
+    boot.remove_access()
     for word in (ENROLLED, RESTART, *RUN_NAMES):
         Path(identity_run_folder(), word).unlink(missing_ok=True)
     return 0
@@ -261,6 +311,9 @@ def enrol_parser() -> Parser:
         )
         if name == "offline":
             verb.add_argument("folder", type=Path, help="the stick")
+        elif name == "access":
+            text = "make both anew, and print them once; the label is wrong then"
+            verb.add_argument("--new", action="store_true", help=text)
         elif name == "forget":
             verb.add_argument("--yes", action="store_true", help="needed: it cannot be undone")
     return parser

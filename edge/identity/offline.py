@@ -14,6 +14,7 @@ from edge.core import ConfigError
 from edge.durable import atomicwrite
 from edge.durable.readfile import read_file
 from edge.identity import certs, keys, siteconfig, statefolder
+from edge.identity.accesskeeping import keep_access
 from edge.identity.bootpartition import BootPartition
 from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, parse_claim
 from edge.identity.enrol import Enrolment
@@ -40,6 +41,8 @@ def enrol_offline(enrolment: Enrolment, stick: Path) -> Outcome:
         if data is None:
             return "no claim"
         claim = parse_claim(data)
+        if claim.access is not None:
+            keep_access(enrolment.store, enrolment.boot, claim.access, claim.gateway)
         key = enrolment.store.next_key(enrolment.has_tpm)
         sent = read_file(stick / CERTIFICATE)
         if sent is None:

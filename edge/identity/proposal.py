@@ -77,13 +77,18 @@ def parse_proposal(data: bytes) -> Proposal:
         found = msgspec.json.decode(data, type=Proposal)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProposalError(f"no proposal of a site file: {error}") from None
-    for number, line in enumerate(found.text.split("\n"), 1):
+    check_visible(found.text)
+    return found
+
+
+def check_visible(text: str) -> None:
+    """That all of a site file can be seen by whoever reads it. Raises ProposalError."""
+    for number, line in enumerate(text.split("\n"), 1):
         plain = line.replace("\t", " ")
         if printable(plain, len(plain)) != plain:
             raise ProposalError(
                 f"line {number}: a letter that cannot be seen: {printable(line, 80)}"
             )
-    return found
 
 
 def parse_report(data: bytes) -> ConfigReport:

@@ -180,12 +180,13 @@ class ProposalCourier:
             if self._tried[0] != found.serial:
                 self._tried = found.serial, self.why_unusable(found.config)
                 if self._tried[1]:
-                    self._report(bundle, found.serial, self._tried[1])
+                    self.report(bundle, found.serial, self._tried[1])
             return self._tried[1]
 
         return tried
 
-    def _report(self, bundle: IdentityBundle, serial: int, why: str) -> None:
+    def report(self, bundle: IdentityBundle, serial: int, why: str) -> None:
+        """Tell the operator why a configuration of his does not run here."""
         report = ConfigReport(serial=serial, error=why, version=VERSION)
         try:
             est.est_report(self.call, self.watch, bundle, report)

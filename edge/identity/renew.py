@@ -11,12 +11,15 @@ On the other days the signed configuration is asked for: one that was changed is
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
 
 from edge.core import ConfigError
+from edge.core.printable import printable
 from edge.durable.readfile import read_file
 from edge.identity import certs, est, siteconfig
+from edge.identity.configoutcome import OUTCOME_FILE, read_config_outcome
 from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter, enrolled_status
 from edge.identity.floorclock import FloorClock
 from edge.identity.httpsclient import HttpsCall, ServerError
@@ -27,6 +30,7 @@ from edge.identity.statefolder import CONFIG, SITE, StateFolder
 LOG: Final = logging.getLogger(__name__)
 MARKER: Final = Path("/run/kerbstone/identity")
 LINE_LIMIT: Final = 128  # bytes
+REPORT_LIMIT: Final = 300  # characters
 SIGN_HINT: Final = "the operator has to sign the configuration of this box again"
 NEW_CLAIM_HINT: Final = "check the TPM; if the box has none, write a new claim for this box"
 Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", "trouble"]
@@ -44,6 +48,7 @@ class Renewal:
     changing: Callable[[], None] = lambda: None  # before the daemon's file is another
     courier: ProposalCourier | None = None
     has_tpm: bool | None = None
+    outcome: Path = OUTCOME_FILE  # what the daemon says of the configuration that it has tried
 
     def run(self) -> Outcome:
         self.store.remove_leftovers()
@@ -105,6 +110,7 @@ class Renewal:
         `signed`: the server says that what is here now is the answer to a proposal.
         """
         before, held = self.store.get(SITE), self.store.get(CONFIG)
+        self._tell_outcome(bundle)
         try:
             data = est.est_config(self.call, self.watch, bundle)
         except ServerError as error:
@@ -113,8 +119,9 @@ class Renewal:
         try:
             courier = self.courier or ProposalCourier(self.store, self.watch, self.call)
             siteconfig.store_signed_config(
-                self.store, data, bundle.target, self.changing, courier.trial(bundle)
-            )
+                self.store, data, bundle.target, self.changing, courier.trial(bundle),
+                failed=self._failed(),
+            )  # fmt: skip
         except ConfigError as error:
             LOG.warning("the configuration stays as it is: %s", error)
             self.status_writer.write(
@@ -126,6 +133,23 @@ class Renewal:
                 self.courier.answered(bundle.target)
             self.status_writer.write(status)  # where a refusal may stand
         return "fine" if self.store.get(SITE) == before else "configured"
+
+    def _failed(self) -> str:
+        """SHA-256 of the configuration that the daemon has rolled back; "" for none."""
+        found = read_config_outcome(self.outcome)
+        return found.digest if found is not None and found.state == "rolled_back" else ""
+
+    def _tell_outcome(self, bundle: IdentityBundle) -> None:
+        """The operator hears that his configuration was rolled back, each time that we look."""
+        found, held = read_config_outcome(self.outcome), self.store.get(SITE)
+        signed = siteconfig.held_config(self.store, bundle.target)
+        if found is None or signed is None or found.state != "rolled_back":
+            return
+        if held is None or sha256(held).hexdigest() != found.digest or self.courier is None:
+            return
+        why = printable(f"rolled back ({found.reason}): {found.text}", REPORT_LIMIT)
+        LOG.warning("configuration number %d: %s", signed.serial, why)
+        self.courier.report(bundle, signed.serial, why)
 
     def _word(self, bundle: IdentityBundle) -> str:
         """What the daemon says of the current one; "" for nothing, or of another one."""

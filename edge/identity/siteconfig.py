@@ -6,6 +6,7 @@ key, cannot give a box that has one a configuration back that was replaced.
 
 import base64
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Annotated, Final
 
 import msgspec
@@ -101,11 +102,14 @@ def store_signed_config(
     target: EnrolmentTarget,
     changing: Callable[[], None] = lambda: None,
     trial: Callable[[SignedConfig], str] = lambda found: "",
+    *,
+    failed: str = "",
 ) -> None:
     """First as it came, so that it can be verified again; then as the daemon reads it.
 
     `changing` is called before the latter changes: who is killed in between has left word. `trial`
     says why one that differs cannot be used here, or ""; until another one is taken, that is kept.
+    `failed`: SHA-256 of one that the daemon has rolled back, which is not worth to be remembered.
     Raises SignedConfigError, also where a newer one is here; then all stays as it is.
     """
     found, held = verify_signed_config(data, target), held_config(folder, target)
@@ -120,6 +124,9 @@ def store_signed_config(
             folder, statefolder.REFUSED, msgspec.json.encode(RefusedConfig(found.serial, why))
         )
         raise SignedConfigError(f"configuration number {found.serial} cannot be used here: {why}")
+    before = folder.get(statefolder.SITE)
+    if before not in (None, found.config.encode()) and sha256(before or b"").hexdigest() != failed:
+        folder.put(statefolder.SITE_BEFORE, before or b"")
     _keep(folder, data, found, changing)
     folder.remove(statefolder.REFUSED)
 

@@ -9,7 +9,9 @@
 | `next.key` | a certificate for this key was, or will be, asked for |
 | `next.pending` | since when we wait, for people only |
 | `network.json` | the network of a claim, which outlives it |
+| `login.secret`, `access-point.json` | the page's secret as a hash, the access point's key |
 | `config.json`, `site.toml` | the signed configuration, as it came and as the daemon reads it |
+| `site.before.toml` | the one before it, whose brokers stay open while it is on trial |
 | `refused.json` | a signed configuration that this version cannot use, and no other since |
 | `proposal.json` | a site file that the operator is asked to sign has no answer yet |
 | `proposal-answer` | the answer that was no configuration, for people only |
@@ -37,8 +39,11 @@ CLAIM: Final = "claim.toml"
 NEXT: Final = "next.key"
 PENDING: Final = "next.pending"
 NETWORK: Final = "network.json"
+LOGIN: Final = "login.secret"  # the name of the credential, too: edge/web
+ACCESS_POINT: Final = "access-point.json"
 CONFIG: Final = "config.json"
 SITE: Final = "site.toml"
+SITE_BEFORE: Final = "site.before.toml"
 REFUSED: Final = "refused.json"
 PROPOSAL: Final = "proposal.json"
 PROPOSAL_ANSWER: Final = "proposal-answer"

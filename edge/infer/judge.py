@@ -225,6 +225,10 @@ class Judge:
         if self._raised.restore(state):
             self._catch_up(_seconds(state.get("judged_s")))
 
+    def devices_changed(self) -> None:
+        """Flags of series that are gone go off with the next window, and their texts say why."""
+        self._raised.look_for_series()
+
     def _catch_up(self, judged_s: float) -> None:
         """What models had learnt since it was written last is lost: they miss those steps."""
         known_s, self._judged_s = self._judged_s, max(judged_s, self._judged_s)

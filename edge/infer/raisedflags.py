@@ -105,6 +105,11 @@ class RaisedFlags:
                 )  # fmt: skip
         return taken > 0
 
+    def look_for_series(self) -> None:
+        """Devices have changed: a series with its flag up that the next window lacks is gone."""
+        if self._series is not None:
+            self._sought = self._series.snapshot_flags()
+
     def given_up(self, end_ns: int, drafts: Sequence[Draft]) -> list[Draft]:
         """A window has a record of every device, with all its points: what it lacks is gone."""
         if not (self._gone or self._gone_pairs or self._gone_loops or self._sought):

@@ -27,7 +27,7 @@ from edge.link.dbus import DBus, DBusError
 from edge.link.ladder import DueStep, LadderStep, LinkCarrier, LinkObservation, RecoveryLadder
 from edge.link.linkstate import LinkState, LinkStateFile
 from edge.link.modempower import ModemPower
-from edge.link.statusled import LedFacts, StatusLed, led_state
+from edge.link.statusled import LedFacts, LedState, StatusLed, led_state
 
 LOOK_S: Final = 30.0
 REPEAT_S: Final = 600.0  # the daemon may have started anew and know nothing of the budget
@@ -82,6 +82,8 @@ class LinkWatch:
         self._reported_s: float | None = None
         self._counted = 0  # bytes since the link state was last saved for them
         self._last: dict[str, object] = {}
+        self._access_point = False
+        self._shown: LedState | None = None
 
     def look(self, mono_s: float) -> None:
         parts, state = self._parts, self.state
@@ -97,6 +99,14 @@ class LinkWatch:
             parts.state_file.save(state)  # else it would be reported again after a reboot
         self._update_led(reach, link)
         parts.state_file.save_if_due(state)
+
+    def show_access_point(self, opened: bool) -> None:
+        """On the LED, instead of all else: somebody stands there. Cheap; called each second."""
+        if opened == self._access_point:
+            return
+        self._access_point = opened
+        if self._parts.status_led is not None and self._shown is not None:
+            self._parts.status_led.set_state("access_point" if opened else self._shown)
 
     def close(self) -> None:
         self._parts.state_file.save(self.state)
@@ -180,8 +190,9 @@ class LinkWatch:
         parts, state, month = self._parts, self.state, self.state.months[-1]
         commissioned = any(path.exists() for path in parts.commissioned)
         shown = led_state(LedFacts(commissioned, report.broker, report.faulty))
+        self._shown = shown
         if parts.status_led is not None:
-            parts.status_led.set_state(shown)
+            parts.status_led.set_state("access_point" if self._access_point else shown)
         found = {
             "v": 1,
             "status_led": shown,

@@ -1,6 +1,6 @@
 """What the status LED says, as flashes. Steady or dark says that this program does not run.
 
-Each pattern begins with a pause of three seconds in which the LED is dark, except the last one.
+Each pattern begins with a pause of three seconds in which the LED is dark, except the last two.
 """
 
 import threading
@@ -12,7 +12,7 @@ from typing import Final, Literal
 from edge.core import Clock
 from edge.link.modempower import PowerLine
 
-LedState = Literal["fine", "no_broker", "sensor_fault", "not_commissioned"]
+LedState = Literal["fine", "no_broker", "sensor_fault", "not_commissioned", "access_point"]
 
 FLASH_S: Final = 0.2
 BETWEEN_S: Final = 0.3
@@ -29,6 +29,7 @@ PATTERNS: Final[dict[LedState, tuple[float, ...]]] = {
     "no_broker": _flashes(2),
     "sensor_fault": _flashes(3),
     "not_commissioned": (1.0, 1.0),
+    "access_point": (0.2, 0.2),  # somebody stands there, and waits for it
 }
 
 

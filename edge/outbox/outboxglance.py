@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import StoredState
-from edge.outbox.database import DATABASE_NAME, UNREADABLE, UnusableOutboxError
+from edge.outbox.database import (
+    DATABASE_NAME,
+    UNREADABLE,
+    OutboxVersionError,
+    UnusableOutboxError,
+)
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.epochs import PreviousStart
 from edge.outbox.outboxfolder import OutboxFolder
@@ -21,13 +26,15 @@ NO_LIMIT: Final = 1 << 40  # bytes
 @dataclass(frozen=True, slots=True)
 class OutboxGlance:
     """What a database says of itself. `damage` is a sentence, or None: then some of it is wrong.
-    `used`: a daemon has worked with it."""
+    `used`: a daemon has worked with it. `other_version`: it is sound, and of a version of its
+    format that this program does not read."""
 
     owner: str = ""
     last: PreviousStart | None = None
     rows: int = 0
     used: bool = False
     damage: str | None = None
+    other_version: int | None = None
     states: tuple[tuple[str, StoredState], ...] = ()
 
     def state(self, owner: str) -> StoredState | None:
@@ -41,6 +48,8 @@ def glance(folder: Path, owners: tuple[str, ...] = (), *, check: bool = False) -
         raise FileNotFoundError(2, "there is no outbox", str(folder / DATABASE_NAME))
     try:
         disk = OutboxFolder(folder, NO_LIMIT).connect(reading=True)
+    except OutboxVersionError as error:
+        return OutboxGlance(damage=str(error), used=True, other_version=error.version)
     except (*UNREADABLE, UnusableOutboxError, OSError) as error:
         return OutboxGlance(damage=str(error) or "it cannot be read", used=True)
     with contextlib.closing(disk):
@@ -63,4 +72,4 @@ def _read(disk: DiskOutbox, owners: tuple[str, ...], check: bool) -> OutboxGlanc
         rows = sum(disk.tally().values())
     except (*UNREADABLE, DamagedRowError) as error:
         return OutboxGlance(owner=disk.owner, used=disk.used, damage=str(error))
-    return OutboxGlance(disk.owner, last, rows, disk.used, damage, tuple(states))
+    return OutboxGlance(disk.owner, last, rows, disk.used, damage, states=tuple(states))

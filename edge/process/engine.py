@@ -83,10 +83,7 @@ class Engine:
         self._sources = EngineSources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
         self._sweeps: dict[str, list[Sweep]] = {name: [] for name in self._sources.devices}
-        self._keep = {
-            each.name: min(max(round(KEEP_S / each.every_s), SWEEPS_KEPT[0]), SWEEPS_KEPT[1])
-            for each in setup.devices
-        }
+        self._keep = _sweeps_kept(setup)
         self._saved = snapshot_engine(0, 0, (), self._sources)
 
     def start(self, at_ns: int) -> None:
@@ -288,6 +285,27 @@ class Engine:
         self._sources, self._marks, self.ticks = sources, [], ()
         self._saved = snapshot_engine(self._start, self._slot, self._gaps, sources, self._over)
 
+    def change_devices(self, devices: Sequence[DeviceSetup]) -> None:
+        """These are polled from now on, in place of those of the setup; right after a close.
+
+        One that was there before goes on from its totals, as after a start; what was up at one that
+        is gone ends with the next close. Lanes, bays, signals and pulses notice nothing. Raises
+        ValueError, and leaves the engine as it is, for devices that cannot be.
+        """
+        setup = replace(self.setup, devices=tuple(devices))
+        known = {each.name: each for each in self.setup.devices}
+        sources = EngineSources(setup)
+        loaded = restore_engine(self._saved, sources)
+        self.setup, self._over, self.fresh = setup, loaded.over, loaded.fresh
+        self._sources.take_devices(sources)
+        self._sweeps = {
+            each.name: self._sweeps[each.name] if known.get(each.name) == each else []
+            for each in setup.devices
+        }
+        self._keep = _sweeps_kept(setup)
+        start, gaps = self._start or 0, self._gaps
+        self._saved = snapshot_engine(start, self._slot, gaps, self._sources, self._over)
+
     def _fold(self, start_ns: int, end_ns: int) -> None:
         for source, box in self._contacts.items():
             if box:
@@ -333,6 +351,12 @@ class Engine:
                 unobserved += end - begin
                 reached = end
         return unobserved
+
+
+def _sweeps_kept(setup: EngineSetup) -> dict[str, int]:
+    """Device -> how many of its sweeps are kept until the window's end is known."""
+    least, most = SWEEPS_KEPT
+    return {d.name: min(max(round(KEEP_S / d.every_s), least), most) for d in setup.devices}
 
 
 def _partial(draft: Draft) -> Draft:

@@ -53,6 +53,10 @@ class EngineSources:
         device = self.devices[measured.source]
         return device.published(measured).readings(device.points)
 
+    def take_devices(self, other: "EngineSources") -> None:
+        """Its polled devices, and what they are corrected with, in place of ours."""
+        self.inputs, self.devices = other.inputs, other.devices
+
     def expired(self, points: Mapping[str, Collection[str]]) -> None:
         """Device -> keys of its points whose calibration is out of date, from here on."""
         self.inputs.expired = points

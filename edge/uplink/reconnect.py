@@ -65,6 +65,10 @@ class ReconnectPolicy:
             in_s = RETURN_TO_FIRST_S * self._rng.uniform(0.5, 1.5)
             self._return_ns = max(now_ns + int(in_s * NS_PER_S), self._away_ns[0])
 
+    def leave(self, now_ns: int) -> None:
+        """The connection that is there is not of these brokers: end it cleanly."""
+        self._since_ns, self._return_ns = None, now_ns
+
     def return_due(self, now_ns: int) -> bool:
         """Connected to another broker for long enough: end it cleanly, to try the first again."""
         return self._return_ns is not None and now_ns >= self._return_ns

@@ -109,8 +109,10 @@ class Sender:
         self._troubles = self.connection.troubles
         self._broker_log = BrokerLogThrottle(hooks.alarm)
         self._causes = ReportOnce[str](CAUSES_LOGGED)  # of failures to connect
-        rng = random.Random(f"{gw}:{epoch}")
-        self._reconnect = ReconnectPolicy(brokers, rng, clock.now().mono_ns)
+        self._rng = random.Random(f"{gw}:{epoch}")
+        self._brokers = tuple(brokers)
+        self._reconnect = ReconnectPolicy(brokers, self._rng, clock.now().mono_ns)
+        self._rest: asyncio.Future[None] | None = None  # between two connections
         waits_ns = None if options.receipt_s is None else int(options.receipt_s * 1e9)
         self._table = RowTable(waits_ns, self.counts)
         self._delivery = Delivery(
@@ -209,11 +211,32 @@ class Sender:
         self._presence.put_meta()
         self._wake.set()
 
+    def use_brokers(self, brokers: Sequence[Broker]) -> None:
+        """These from now on, in their order, in place of those before: the configuration has
+        changed. What is under way comes to its end first; nothing that waits is given up."""
+        now_ns = self._clock.now().mono_ns
+        spread_s, self._brokers = self._reconnect.spread_s, tuple(brokers)
+        self._reconnect = ReconnectPolicy(brokers, self._rng, now_ns)
+        self._reconnect.spread_s = spread_s
+        if self.connected:
+            self._reconnect.leave(now_ns)
+        self._causes.forget_all()
+        known = {str(broker) for broker in brokers}
+        for former in self._troubles.untrusted.keys() - known:
+            self._troubles.untrusted.pop(former)
+        self._troubles.old_protocol = any(broker.protocol != "5" for broker in brokers)
+        if self._rest is not None:
+            self._rest.cancel()
+        self._wake.set()
+
     async def run(self) -> None:
         """Connect, send, connect again; ends only by cancellation, with a goodbye."""
         while True:
-            attempt = self._reconnect.next
+            policy = self._reconnect
+            attempt = policy.next
             await self._rest_until(attempt.at_ns)
+            if policy is not self._reconnect:
+                continue
             try:
                 await self._one_connection(attempt.broker)
                 self._causes.forget_all()
@@ -235,7 +258,8 @@ class Sender:
         self.connection.failed(error, now_ns, tls=tls is not None, proxy=proxy is not None)
         cause = f"{broker}: {error}"
         LOG.log(logging.WARNING if self._causes.first(cause) else logging.DEBUG, "%s", cause)
-        self._reconnect.failed(now_ns, code)
+        if self._is_used(broker):
+            self._reconnect.failed(now_ns, code)
         if code in MISSING_FEATURES:
             text = f"{broker} {MISSING_FEATURES[code]} there. Until then records are kept."
             self._report("broker_limit", "", text)
@@ -247,9 +271,15 @@ class Sender:
     async def _rest_until(self, until_ns: int) -> None:
         """Between two connections."""
         now_ns = self._clock.now().mono_ns
-        while now_ns < until_ns:
+        policy = self._reconnect
+        while now_ns < until_ns and policy is self._reconnect:
             self._hooks.watchdog()
-            await self._clock.sleep_until(min(until_ns, now_ns + IDLE_SLICE_NS))
+            sleeping = self._clock.sleep_until(min(until_ns, now_ns + IDLE_SLICE_NS))
+            self._rest = asyncio.ensure_future(sleeping)
+            try:
+                await asyncio.wait((self._rest,))  # `use_brokers` cuts it short
+            finally:
+                self._rest.cancel()
             now_ns = self._clock.now().mono_ns
 
     async def _one_connection(self, broker: Broker) -> None:
@@ -267,7 +297,7 @@ class Sender:
         log = LOG if self.counts.connections else FIRST_LOG
         log.info("connected to %s, in-flight window %d", broker, link.session.window)
         try:
-            await self._connected(link)
+            await self._connected(link, broker)
             await self._send(link)
         finally:
             self._link = None
@@ -278,13 +308,19 @@ class Sender:
             await self._delivery.process_answers(self._clock.now().mono_ns)
             self._backlog_gate.unlinked()
 
-    async def _connected(self, link: MqttConnection) -> None:
+    def _is_used(self, broker: Broker) -> bool:
+        """It is one of those that are configured now."""
+        return any(each is broker for each in self._brokers)
+
+    async def _connected(self, link: MqttConnection, broker: Broker) -> None:
         """What is said and done at the begin of each connection."""
         self._link = link
         self.counts.connections += 1
         self._hooks.certificate_accepted(True)
         now_ns = self._clock.now().mono_ns
         self._reconnect.connected(now_ns)
+        if not self._is_used(broker):  # other ones were configured while this was opened
+            self._reconnect.leave(now_ns)
         self.connection.connected(now_ns)
         self._broker_log.connected(now_ns)
         self._troubles.subscribed(link.unsubscribed)

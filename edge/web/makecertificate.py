@@ -8,6 +8,7 @@ nothing else.
 
 import datetime
 import ipaddress
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from edge.core.pageaddress import ACCESS_POINT_ADDRESS, GADGET_ADDRESS
 from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME, own_note
 from edge.durable.atomicwrite import PRIVATE, replace_file
 from edge.terminal import echo
 
 DAYS: Final = 820
 NAMES: Final = ("kerbstone.local", "localhost")
-ADDRESSES: Final = ("127.0.0.1", "::1")
+ADDRESSES: Final = ("127.0.0.1", "::1", ACCESS_POINT_ADDRESS, GADGET_ADDRESS)
 NAME_BYTES: Final = 64
 READABLE: Final = 0o644
 
@@ -68,6 +70,13 @@ def make_certificate(name: str, day: datetime.date) -> tuple[bytes, bytes]:
     return own_note(end.date()) + made.public_bytes(Encoding.PEM), private
 
 
+def give_to_owner(path: Path) -> None:
+    """To the user of its folder, which is the page's: root may have made it. Raises OSError."""
+    folder = path.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(path, folder.st_uid, folder.st_gid)
+
+
 def main() -> int:
     """No certificate is there until its key is: a kill in between makes both anew."""
     folder, name, day = Path(sys.argv[1]), sys.argv[2], datetime.date.fromisoformat(sys.argv[3])
@@ -76,6 +85,8 @@ def main() -> int:
         (folder / CERTIFICATE_NAME).unlink(missing_ok=True)
         replace_file(folder / KEY_NAME, key, PRIVATE)
         replace_file(folder / CERTIFICATE_NAME, certificate, READABLE, exact_mode=True)
+        for name in (KEY_NAME, CERTIFICATE_NAME):
+            give_to_owner(folder / name)
     except OSError as error:
         echo(f"{error.filename}: {error.strerror}", err=True)
         return 3

@@ -6,7 +6,8 @@ from typing import Final
 
 LANGUAGES: Final = ("en", "zh")
 PAGES: Final = (
-    "overview", "lanes", "values", "devices", "queue", "flags", "doctor", "commissioning", "log",
+    "overview", "lanes", "values", "devices", "queue", "flags", "doctor", "commissioning",
+    "configuration", "log",
 )  # fmt: skip
 SHELL: Final = "shell"
 SHARED: Final = ("terms", "issues", "checks", "findings")

@@ -28,6 +28,7 @@ READING: Final[Mapping[str, PageVerb]] = {
     "flags": PageVerb(),
     "frames": PageVerb(("bus",)),
     "commission": PageVerb(("form", "number")),
+    "config": PageVerb(),
 }
 CHANGING: Final[Mapping[str, PageVerb]] = {
     "commission_step": PageVerb(
@@ -37,4 +38,5 @@ CHANGING: Final[Mapping[str, PageVerb]] = {
         ),
         timeout_s=25.0,  # a slow bus is read several times
     ),
+    "config_step": PageVerb(("op", "text", "digest"), 60.0),
 }  # fmt: skip

@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from edge.core.clock import AsyncClock
 from edge.core.release import VERSION
@@ -34,6 +33,7 @@ from edge.web.requests import (
     source_of,
 )
 from edge.web.sessions import COOKIE, Sessions
+from edge.web.sitefilerequest import leave_site_file, site_file_answer
 from edge.web.staticfiles import StaticFiles
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -77,9 +77,11 @@ class WebApp:
             Route("/api/doctor", self._for("session", self._doctor_state), methods=["GET"]),
             Route("/api/doctor", self._for("session", self._doctor_begin), methods=["POST"]),
             Route("/api/log", self._for("session", self._log), methods=["GET"]),
+            Route("/api/config", self._for("settings", self._config_leave), methods=["POST"]),
+            Route("/api/config/{id}", self._for("session", self._config_answer), methods=["GET"]),
             Route("/{path:path}", self._static, methods=["GET"]),
         ]
-        return Guard(Starlette(routes=routes), self._settings)
+        return Guard(Router(routes), self._settings)  # without the frame of an error page
 
     def close(self) -> None:
         self._secret.close()
@@ -190,6 +192,14 @@ class WebApp:
             raise RefusedError(503, "daemon_busy")
         async with self._reading_log:
             return packed_response(request, await read_journal(level))
+
+    # -- a site file, which root puts in place ----------------------------------------------------
+
+    async def _config_leave(self, request: Request) -> Response:
+        return json_response({"id": leave_site_file(await read_object(request))})
+
+    async def _config_answer(self, request: Request) -> Response:
+        return packed_response(request, site_file_answer(request.path_params["id"]))
 
     # -- files --------------------------------------------------------------------------------
 

@@ -40,7 +40,8 @@ def home(kerbstone: Command, tmp_path: Path) -> Path:
 def new(kerbstone: Command, home: Path, out: Path, *more: object) -> CommandResult:
     words = {"--site": "s17", "--role": "crossing", "--gateway": "gw-17",
              "--enrol": "https://localhost:8443", "--broker": "mqtts://localhost:8883",
-             "--ca": home / "ca.pem", "--key": home / "operator.key", "--out": out}  # fmt: skip
+             "--ca": home / "ca.pem", "--key": home / "operator.key", "--out": out,
+             "--labels": home.parent / "labels"}  # fmt: skip
     return kerbstone("provision", "new", *(w for pair in words.items() for w in pair), *more)
 
 

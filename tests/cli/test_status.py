@@ -335,6 +335,19 @@ def test_something_to_attend_to_is_exit_1(kerbstone: Command, config: Path, tmp_
     assert found["box"] == FINE["box"]
 
 
+def test_the_page_has_the_fingerprint_that_a_phone_is_compared_with(
+    kerbstone: Command, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fingerprint = ":".join(["AB"] * 32)
+    monkeypatch.setattr("edge.cli.status.read_page_fingerprint", lambda: fingerprint)
+    with answering(tmp_path / "run", {"status": FINE}):
+        said = kerbstone("status", "--config", config)
+        reported = kerbstone("status", "--config", config, "--json")
+    assert fingerprint in "".join(said.out.split())
+    assert all(len(line) <= WIDTH for line in said.lines)
+    assert json.loads(reported.out)["page"] == {"fingerprint": fingerprint}
+
+
 @pytest.mark.skipif(boxfiles.find_site_file().exists(), reason="this is a gateway itself")
 def test_who_may_ask_the_daemon_needs_no_site_file(
     kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

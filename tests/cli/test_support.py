@@ -24,6 +24,7 @@ from edge.diagnose.supportarchive import (
     support_items,
     write_archive,
 )
+from edge.identity.pageaccess import access_page
 from tests.kit.certificates import CertificateAuthority
 
 SECRETS = {
@@ -39,6 +40,10 @@ SECRETS = {
     "password of a drop-in": "drop-in-secret-3",
     "token in the name of the user": "sv=2026-S3CRuser",
     "password in the name of the site": "S3CRname!",
+    "key of the access point": "abcd-efgh-jkmn-pqrs",
+    "key of the access point in the claim": "wxyz-2345-6789-abcd",
+    "hash of the page's secret": "scrypt$16384$8$1$c2FsdHNhbHQ=$aGFzaGhhc2g=",
+    "secret of the page on the card": "nnnn-pppp-qqqq-rrrr",
 }
 REMARKS = ("heslo S3CRheslo", "Basic YTpTM0NSYmFzaWM=")  # what only a remark tells
 
@@ -96,7 +101,15 @@ password = "{values[1]}"  # the old one was {values[0]}
     )
     network = {"kind": "wifi", "psk": values[2], "password": values[3], "pin": values[4]}
     (places.identity / "network.json").write_text(json.dumps(network))
-    (places.identity / "claim.toml").write_text(f'v = 1\ncode = "{values[5]}"\n')
+    (places.identity / "claim.toml").write_text(
+        f'v = 1\ncode = "{values[5]}"\naccess.wifi_psk = "{values[13]}"\n'
+    )
+    (places.identity / "access-point.json").write_text(
+        json.dumps({"network": "kerbstone-gw-9", "psk": values[12]})
+    )
+    (places.identity / "login.secret").write_text(values[14] + "\n")
+    page = access_page("kerbstone-gw-9", values[12], values[15])
+    (places.boot / "kerbstone-access.txt").write_text(page)
     (places.boot / "kerbstone-claim.toml").write_text(f'code = "{values[6]}"\n')
     (places.boot / "kerbstone-status.txt").write_text("state: enrolled\n")
     (places.profiles / "k.nmconnection").write_text(f"[wifi-security]\npsk={values[7]}\n")

@@ -51,7 +51,7 @@ from edge.process.merge import merge_bodies
 from edge.uplink.manifests import Manifests
 from edge.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
 from edge.wire.clockmoments import Moment
-from edge.wire.contract.boxevent import ALARMS, BOX_EVENTS, Alarm
+from edge.wire.contract.boxevent import ALARMS, BOX_EVENTS, Alarm, Configuration
 from tests.gateway.commissionparts import CommissionedBox
 from tests.kit.asread import as_read
 from tests.kit.certificates import CertificateAuthority
@@ -235,6 +235,8 @@ def troubles(ingest: Ingest, urgent: UrgentEvents) -> None:
         assert declared.__struct_config__.tag == kind
         ingest.alarm(kind, f"what a person should hear of {kind}")
     assert set(ALARMS.values()) == {each for each in BOX_EVENTS if issubclass(each, Alarm)}
+    change = Configuration(text="deaf", outcome="rolled_back", reason="deaf", digest="0123456789ab")
+    urgent.add([Draft(Stream.EVENT, "gateway", 201 * S, 201 * S, change)])
     urgent.add(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
     _link(urgent)
 

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import Draft, Stamp, Stream
-from edge.gateway.lastgood import LastGood, StartHistory
+from edge.gateway.lastgood import LastGood, StartHistory, file_digest
+from edge.gateway.sitefile import SiteFile
+from edge.gateway.trialstate import WorkingParts
+from edge.identity.configoutcome import ConfigOutcome
 from edge.outbox import Outbox
 from edge.outbox.deliveryjournal import COMPACT_BYTES
 from edge.outbox.epochs import EpochFile, read_epoch_file, write_epoch_file
@@ -30,6 +33,7 @@ S: Final = 1_000_000_000
 FAR: Final = "far"  # the file of the shared byte
 ENDED: Final = 255
 OLD, NEW = b"# old\n" * 300, b"# new\n" * 700
+APPLIED: Final = b"# applied\n" * 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +183,50 @@ def next_epoch_file(folder: Path) -> None:
     write_epoch_file(folder / "store", EpochFile(8, 3, "b2", 800))
 
 
+def config_confirmed(folder: Path) -> None:
+    """A configuration is applied as a transaction, runs, and is good."""
+    good = _config_applied(folder)
+    good.is_good(7)
+    SiteFile(folder / "site.toml").settle(_outcome("confirmed"))
+
+
+def config_rolled_back(folder: Path) -> None:
+    """It is applied, runs, is rolled back, and the former file is put back."""
+    good = _config_applied(folder)
+    good.trials.reject(file_digest(APPLIED), "blind", "hut_air cannot be read", 7)
+    SiteFile(folder / "site.toml").settle(_outcome("rolled_back"))
+
+
+def _config_applied(folder: Path) -> LastGood:
+    file, running = SiteFile(folder / "site.toml"), _last_good(folder)
+    running.trials.read()
+    running.trials.open(file_digest(APPLIED), WorkingParts(("hut_air",)), confirm_s=600)
+    file.replace(APPLIED, file.digest)
+    running.stopped(WorkingParts(("hut_air",)))
+    taken = _last_good(folder)
+    taken.choose(1, 1)
+    return taken
+
+
+def _last_good(folder: Path) -> LastGood:
+    return LastGood(
+        folder / "store", folder / "site.toml", load=_some_site, use=_some_site, boot="b"
+    )
+
+
+def _some_site(file: Path) -> Any:
+    return file.read_bytes()
+
+
+def _outcome(state: str) -> ConfigOutcome:
+    return ConfigOutcome(digest=file_digest(APPLIED), state=state, reason="blind")
+
+
 REPLACED: Final[dict[str, Callable[[Path], None]]] = {
     "last good configuration": become_good,
     "epoch_file": next_epoch_file,
+    "configuration confirmed": config_confirmed,
+    "configuration rolled back": config_rolled_back,
 }
 
 
@@ -199,11 +244,34 @@ def replaced_well(name: str, folder: Path) -> list[str]:
     store, wrong = folder / "store", []
     if read_epoch_file(store).epoch not in ({700, 800} if name == "epoch_file" else {700}):
         wrong.append(f"the epoch file is {read_epoch_file(store)}")
+    if name.startswith("configuration"):
+        return wrong + _changed_well(folder, name)
     good = (store / "last_good.toml").read_bytes()
     if good not in ((OLD,) if name == "epoch_file" else (OLD, NEW)):
         wrong.append(f"the last good configuration is {good!r:.60}")
     if not StartHistory.parse((store / "start_history").read_bytes()).digest:
         wrong.append("what the starts came to is gone")
+    return wrong
+
+
+def _changed_well(folder: Path, name: str) -> list[str]:
+    """The next start of all runs the one or the other, and knows what it is."""
+    site, good = (folder / "site.toml").read_bytes(), (folder / "store/last_good.toml").read_bytes()
+    allowed = (OLD, APPLIED) if name == "configuration confirmed" else (OLD,)
+    wrong = [] if good in allowed else [f"the last good configuration is {good!r:.60}"]
+    if site not in (NEW, APPLIED):
+        wrong.append(f"the site file is {site!r:.60}")
+    start = _last_good(folder)
+    runs: Any = start.choose(1, 1)
+    trials, digest = start.trials, file_digest(APPLIED)
+    if site == APPLIED and good != APPLIED:
+        rejected = trials.rejected(digest)
+        if rejected is None and trials.on_trial(digest) is None:
+            wrong.append("a file that was applied is nobody's")
+        if runs != (APPLIED if rejected is None else OLD):
+            wrong.append(f"{runs!r:.60} runs")
+    elif runs != site:
+        wrong.append(f"{runs!r:.60} runs in place of the file")
     return wrong
 
 

@@ -125,7 +125,7 @@ def test_a_cut_leaves_a_file_that_is_replaced_as_the_old_one_or_the_new_one(
         with watching(card):
             before_it_is_replaced(card.folder)
             card.settle()
-            card.arm(rng.randrange(1, 12))
+            card.arm(rng.randrange(1, 60 if name.startswith("configuration") else 12))
             with contextlib.suppress(PowerCut):
                 REPLACED[name](card.folder)
             card.cut()

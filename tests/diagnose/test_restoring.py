@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ from edge.diagnose.takingbackup import (
     undo_hand_over,
 )
 from edge.durable.filelock import FolderLock
-from edge.gateway.boxswap import HandedOverError, refuse_handed_over, remove_hand_over
+from edge.gateway.boxchange import BoxChange
+from edge.gateway.boxswap import (
+    HandedOverError,
+    read_hand_over,
+    read_swap_note,
+    refuse_handed_over,
+    remove_hand_over,
+)
 from edge.gateway.daemon import take_over
 from edge.outbox import PastState
 from tests.crash.swaps import (
@@ -122,6 +130,19 @@ def test_the_last_act_of_a_box_ends_it_and_can_be_taken_back_in_doubt(old: Path)
     assert not undo_hand_over(places(old))
 
 
+def test_a_last_act_that_is_killed_on_the_way_leaves_the_box_as_it_was(old: Path) -> None:
+    seen: list[bool] = []
+
+    def shown(name: str, done: int) -> None:
+        seen.append(read_hand_over(old / "store") is not None)
+
+    wish, out = BackupWish(True, "anna", WALL_NS), io.BytesIO()
+    take_backup(places(old), wish, lambda: contextlib.nullcontext(out), shown)
+    assert len(seen) > 3
+    assert not any(seen), "with a kill here nobody would have a backup, and the box stand still"
+    assert read_hand_over(old / "store") is not None
+
+
 def test_a_last_act_that_failed_leaves_the_box_as_it_was(old: Path) -> None:
     class Full(io.BytesIO):
         def write(self, data: Any) -> int:
@@ -142,6 +163,28 @@ def test_a_copy_does_not_count_on(old: Path, new: Path) -> None:
     refuse_handed_over(old / "store")
     restored(data, new)
     assert past_of_next_start(new) == "older"
+
+
+def test_rows_of_a_copy_merge_no_more_where_they_came_from(old: Path) -> None:
+    """Else both boxes send one number with two contents."""
+    backed_up(old, last=False)
+    change = BoxChange(old / "store", None)
+    assert change.copied
+    change.committed(on_disk=False)
+    assert BoxChange(old / "store", None).copied, "the card does not know it yet"
+    change.committed(on_disk=True)
+    assert not BoxChange(old / "store", None).copied
+
+
+def test_a_card_that_cannot_be_marked_is_said_of_a_copy_too(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("edge.diagnose.takingbackup.replace_file", read_only)
+    _, taken = backed_up(old, last=False)
+    assert any("may merge records" in note for note in taken.notes)
 
 
 def test_a_box_that_has_handed_over_makes_no_copies_that_count_on(old: Path) -> None:
@@ -256,6 +299,24 @@ def test_a_second_restore_of_the_same_backup_takes_nothing_back(old: Path, new: 
     assert what_is_there(new).waiting[-4:] == tuple(range(500, 504))
 
 
+def test_a_newer_backup_takes_the_place_of_one_that_was_only_restored(old: Path, new: Path) -> None:
+    """What lies there no box has numbered but the old one: the audit would find two ends of it."""
+    numbered(new, "boot-new", 1, 900)
+    copy, _ = backed_up(old, last=False)
+    restored(copy, new, set_aside=True)
+    first = read_swap_note(new / "store")
+    last, taken = backed_up(old)
+    with pytest.raises(RestoreError, match=r"was restored here before.*--set-aside"):
+        restored(last, new)
+    restored(last, new, set_aside=True)
+    note = read_swap_note(new / "store")
+    assert first is not None
+    assert note is not None
+    assert first.set_aside is not None, "what this box had numbered by itself"
+    assert (note.backup, note.set_aside) == (taken.head.backup, first.set_aside)
+    assert what_is_there(new).succeeds == 3
+
+
 def test_what_lies_in_memory_of_a_failing_new_card_is_sent_first(old: Path, new: Path) -> None:
     data, _ = backed_up(old)
     (new / "run" / "commit.log").write_bytes(b"x")
@@ -276,6 +337,40 @@ def test_a_card_without_room_is_named_before_anything_is_written(
     with pytest.raises(OSError, match="MB are free"):
         restored(data, new)
     assert list((new / "store").iterdir()) == []
+
+
+def test_an_outbox_of_another_version_is_refused(old: Path, new: Path) -> None:
+    """Its gateway would set it aside, and totals would begin anew."""
+    with contextlib.closing(sqlite3.connect(old / "store" / "outbox.db")) as base:
+        base.execute("PRAGMA user_version = 999")
+    data, _ = backed_up(old)
+    with pytest.raises(RestoreError, match=r"has version 999 .* does not read"):
+        restored(data, new)
+    assert not (new / "store" / "outbox.db").exists()
+
+
+def test_a_card_that_is_not_mounted_is_named(old: Path, tmp_path: Path) -> None:
+    data, _ = backed_up(old)
+    root = tmp_path / "mnt"
+    root.mkdir()
+    wish = RestoreWish(False, "ben", WALL_NS)
+    with pytest.raises(RestoreError, match="second partition mounted"):
+        restore_backup(io.BytesIO(data), backup_places(root), wish, lambda name, done: None)
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives a file to a group")
+def test_a_card_that_has_never_started_gives_the_site_file_to_its_daemon(
+    old: Path, tmp_path: Path
+) -> None:
+    data, _ = backed_up(old)
+    root = tmp_path / "mnt"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc" / "group").write_text("root:x:0:\nkerbstone:x:991:anna\n")
+    wish = RestoreWish(False, "ben", WALL_NS)
+    restore_backup(io.BytesIO(data), backup_places(root), wish, lambda name, done: None)
+    found = (root / "etc/kerbstone/site.toml").stat()
+    assert (found.st_gid, found.st_mode & 0o777) == (991, 0o640)
 
 
 def test_an_own_site_file_is_kept(old: Path, new: Path) -> None:

@@ -104,9 +104,14 @@ def words() -> frozenset[str]:
 
 
 @cache
+def _units() -> list[Path]:
+    """Units and their drop-ins."""
+    return sorted(path for path in (ROOT / "systemd").rglob("*") if path.is_file())
+
+
 def elsewhere() -> str:
     """What is no module: units, rules, SQL, the Makefile, what a checker reads."""
-    places = [ROOT / "Makefile", ROOT / "pyproject.toml", *sorted((ROOT / "systemd").iterdir())]
+    places = [ROOT / "Makefile", ROOT / "pyproject.toml", *_units()]
     places += sorted((ROOT / "edge").rglob("*.sql"))
     return "\n".join(path.read_text(encoding="utf-8") for path in places)
 

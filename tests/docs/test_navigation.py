@@ -43,7 +43,7 @@ def test_the_start_page_says_of_each_command_where_it_runs() -> None:
     stated: dict[str, set[str]] = {}
     for where, runs in (cells for cells in rows(START) if len(cells) == 2):
         for span in spans(runs):
-            if verb := re.fullmatch(r"kerbstone (\w+)", span):
+            if verb := re.fullmatch(r"kerbstone ([\w-]+)", span):
                 stated.setdefault(verb[1], set()).add(where)
     known: dict[str, set[str]] = {}
     for command, where, *_ in rows(COMMANDS):

@@ -90,6 +90,9 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
         "outdated": (Problem("site.toml", 7, "uplink.prefix", "a.b has a dot; write a-b"),)
     },
     "acceptance_stale": {"stale": ("lane:north_1", "device:hut")},
+    "configuration_on_trial": {
+        "trial": "The changed configuration stays on trial: the broker is not connected"
+    },
     "configuration_unusable": {
         "box": BoxNames("s", "gw-1", refused="number 8: line 9: device.air.driver: unknown driver")
     },

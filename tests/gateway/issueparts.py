@@ -82,6 +82,7 @@ class Parts:
     outdated: tuple[Problem, ...] = ()
     stale: tuple[str, ...] = ()
     box: BoxNames | None = field(default_factory=lambda: BoxNames("s", "gw-1"))
+    trial: str = ""
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     saver: SaverLevel = field(default_factory=lambda: SaverLevel(1, 80, 100, "2026-12", S))
     calibrations: tuple[IssueFinding, ...] = ()
@@ -123,6 +124,7 @@ class Parts:
             outdated=self.outdated,
             acceptance=lambda: self.stale,
             box=lambda: self.box,
+            trial=lambda: self.trial,
         )
         return IssueWatch(sources, OpenIssues(), boot, changed=changed)
 

@@ -1,18 +1,21 @@
 """Another box is told once, whatever becomes of the process meanwhile."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from edge.core import Draft
+from edge.core import Draft, StoredState
 from edge.gateway.boxchange import BOX_OWNER, BoxChange
 from edge.gateway.boxswap import AsideEpoch, SwapNote, read_swap_note
 from edge.gateway.statefiles import SWAP_NOTE
+from edge.health.reboot import Cause, Reset, reboot_cause
 from edge.outbox import Epoch, PreviousStart
 from edge.wire.contract.body import body_map
 from edge.wire.contract.boxevent import BoxSwap
+from edge.wire.keptstate import pack_state
 
 FORMER = Epoch(8 << 32, 2, False, PreviousStart(7 << 32, 1, {"air": 4}), True)
 NOTE = SwapNote(
@@ -114,3 +117,37 @@ def test_a_note_that_is_damaged_does_not_keep_a_start_from_happening(
 ) -> None:
     (tmp_path / SWAP_NOTE).write_bytes(data)
     assert started(tmp_path, "1", {"serial": "1", "backup": None})[1] == []
+
+
+class Kept:
+    """An outbox that has kept which box it was."""
+
+    epoch = FORMER
+
+    def __init__(self, state: object) -> None:
+        self._state = None if state is None else pack_state(1, state)
+
+    async def state(self, owner: str) -> StoredState | None:
+        return self._state
+
+
+@pytest.mark.parametrize(
+    ("serial", "state", "note", "other"),
+    [
+        ("1000aaaa", None, None, False),
+        ("1000aaaa", {"serial": "1000aaaa", "backup": None}, None, False),
+        ("1000bbbb", {"serial": "1000aaaa", "backup": None}, None, True),
+        ("1000bbbb", {"serial": "1000aaaa", "backup": None}, NOTE, True),
+        ("1000bbbb", {"serial": "1000bbbb", "backup": NOTE.backup}, NOTE, False),
+    ],
+)
+def test_the_first_start_on_another_box_is_no_power_cut(
+    tmp_path: Path, serial: str, state: object, note: SwapNote | None, other: bool
+) -> None:
+    if note is not None:
+        noted(tmp_path, note)
+    assert asyncio.run(BoxChange(tmp_path, serial).look(Kept(state))) is other
+    cause = reboot_cause(
+        Reset(rsts=0x1000), first=False, same_boot=False, unclean=True, other_box=other
+    )
+    assert (cause.cause is Cause.FIRST) is other

@@ -112,7 +112,7 @@ def test_its_memory_is_bounded_whatever_comes() -> None:
 
 
 async def test_the_verb_knows_what_has_a_history() -> None:
-    verb = HistoryVerb(DayHistory(START), ["north_1"], lambda: START)
+    verb = HistoryVerb(DayHistory(START), lambda: ["north_1"], lambda: START)
     assert (await verb.answer({"source": "north_1"}))["courses"] == []
     with pytest.raises(VerbError, match="nothing that has a history"):
         await verb.answer({"source": "x" * 200})

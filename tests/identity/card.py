@@ -8,7 +8,18 @@ from typing import Final
 from edge.identity.claim import CLAIM_NAME, ClaimError, parse_claim
 from edge.identity.statefolder import StateFolder
 
-MAY: Final = frozenset({"current", "config.json", "site.toml", "network.json", "floor"})
+MAY: Final = frozenset(
+    {
+        "current",
+        "config.json",
+        "site.toml",
+        "site.before.toml",
+        "network.json",
+        "floor",
+        "login.secret",
+        "access-point.json",
+    }
+)
 
 
 def tree(root: Path) -> Mapping[str, bytes]:

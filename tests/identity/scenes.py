@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.identity import certs, httpsclient
 from edge.identity.claim import Claim
 from edge.identity.identitybundle import load_bundle
-from edge.identity.statefolder import StateFolder
+from edge.identity.statefolder import ACCESS_POINT, LOGIN, StateFolder
 from edge.provision import approvals
 from edge.provision.registry import IssuedCertificate
 from tests.identity import enrolling_box as here
@@ -185,7 +185,8 @@ def after_reset(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     traced_process.awake(box.root, "run")
     if StateFolder(box.root / "state").current() is not None:
         return whole(town, box, town.issued(box.claim))
-    return [name for name in tree(box.root) if name.startswith("state/")]
+    new = {f"state/{LOGIN}", f"state/{ACCESS_POINT}"}  # made by that start
+    return [name for name in tree(box.root) if name.startswith("state/") and name not in new]
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,14 @@ def test_programs_that_only_know_how_a_key_begins_are_no_finding(root: Path) -> 
     assert scan.findings(root) == []
 
 
+def test_a_socket_that_is_bound_to_loopback_is_no_finding(root: Path) -> None:
+    write(root / SYSTEM / "x.socket", "[Socket]\nListenStream=443\nBindToDevice=lo\n")
+    link(root / "etc/systemd/system/sockets.target.wants/x.socket", Path(f"/{SYSTEM}/x.socket"))
+    assert scan.findings(root) == []
+    write(root / SYSTEM / "x.socket", "[Socket]\nListenStream=443\nBindToDevice=lo0\n")
+    assert scan.findings(root) == ["x.socket listens at 443"]
+
+
 def test_sockets_of_this_machine_only_are_no_finding(root: Path) -> None:
     socket_on("/run/x.sock")(root)
     assert scan.findings(root) == []

@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,15 +89,17 @@ def build() -> Built:
     with (top / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder = kernel_folder(top)
-        key = _digest(HERE / "module/kerbstone_i2c.c", Path(__file__))
-        modules = _once(folder / f"modules-{key}", "the modules", lambda to: _modules(folder, to))
-        python = (folder / "python").read_text(encoding="utf-8")
-        site = _once(
-            top / f"site-{python}-{_digest(LOCK)}", "the packages", lambda to: _site(python, to)
+        key = digest(HERE / "module/kerbstone_i2c.c", Path(__file__))
+        modules = make_once(
+            folder / f"modules-{key}", "the modules", lambda to: _modules(folder, to)
         )
-    size_mb = _megabytes(folder, site)
+        python = (folder / "python").read_text(encoding="utf-8")
+        site = make_once(
+            top / f"site-{python}-{digest(LOCK)}", "the packages", lambda to: make_site(python, to)
+        )
+    size_mb = megabytes(folder, site)
     print(f"guest: {folder.name}, Python {python}, {size_mb:.0f} MB in {top}", flush=True)
-    if others_mb := _megabytes(top) - size_mb:
+    if others_mb := megabytes(top) - size_mb:
         print(f"older guests there, which can be deleted: {others_mb:.0f} MB", flush=True)
     return Built(folder, modules, site)
 
@@ -112,13 +114,20 @@ def kernel_folder(top: Path) -> Path:
             raise
         print(f"no new guest: {reason}; the one in the cache is taken", flush=True)
         return there[-1]
-    return _once(
+    return make_once(
         top / f"kernel-{found.version}-{RECIPE}", "the image", lambda to: _image(found, to)
     )
 
 
 def _image(found: Offer, to: Path) -> None:
     """Debian with this kernel as one ext4 image; neither loop device nor mount is needed."""
+    make_root(found, to, PACKAGES)
+    _fetch(to / "debs", *found.headers, found.source)
+    _simulator(next((to / "debs").glob("linux-source-*.deb")), to / "simulator")
+
+
+def make_root(found: Offer, to: Path, packages: Sequence[str]) -> None:
+    """`root.img` with these packages and the kernel, and what is needed to boot it."""
     if os.geteuid() != 0 and shutil.which("newuidmap") is None:
         raise Unavailable("root makes the guest once: apt-get install uidmap to do without")
     listed = to / "sources.list"
@@ -126,7 +135,7 @@ def _image(found: Offer, to: Path) -> None:
     archive = to / "root.tar"
     _run(
         "mmdebstrap", "--quiet", "--variant=minbase",
-        f"--include={','.join((f'linux-image-{found.release}', *PACKAGES))}",
+        f"--include={','.join((f'linux-image-{found.release}', *packages))}",
         *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT),
         "--aptopt=APT::Install-Recommends \"false\"",
         found.suite, archive, listed,
@@ -135,8 +144,6 @@ def _image(found: Offer, to: Path) -> None:
     size_mb = archive.stat().st_size // 2**20 * 5 // 4 + 128  # room for inodes and the journal
     _run("mke2fs", "-q", "-t", "ext4", "-d", archive, to / "root.img", f"{size_mb}M")
     archive.unlink()
-    _fetch(to / "debs", *found.headers, found.source)
-    _simulator(next((to / "debs").glob("linux-source-*.deb")), to / "simulator")
 
 
 def _take_first(archive: Path, release: str, to: Path) -> None:
@@ -202,7 +209,7 @@ def _modules(folder: Path, to: Path) -> None:
             _run("strip", "--strip-debug", "-o", to / module.name, module)
 
 
-def _site(python: str, to: Path) -> None:
+def make_site(python: str, to: Path) -> None:
     """The locked packages as wheels for the guest's Python, which may be another than this one."""
     _run(
         sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install",
@@ -213,7 +220,7 @@ def _site(python: str, to: Path) -> None:
     )  # fmt: skip
 
 
-def _once(folder: Path, what: str, make: Callable[[Path], None]) -> Path:
+def make_once(folder: Path, what: str, make: Callable[[Path], None]) -> Path:
     """Make it unless it is there; a build that was broken off leaves nothing that looks whole."""
     if folder.exists():
         return folder
@@ -225,7 +232,7 @@ def _once(folder: Path, what: str, make: Callable[[Path], None]) -> Path:
     make(new)
     new.rename(folder)
     minutes = (time.monotonic() - began) / 60
-    print(f"made {what}: {minutes:.1f} min, {_megabytes(folder):.0f} MB", flush=True)
+    print(f"made {what}: {minutes:.1f} min, {megabytes(folder):.0f} MB", flush=True)
     return folder
 
 
@@ -238,11 +245,11 @@ def _run(*command: str | Path, cwd: Path | None = None) -> None:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{reported}")
 
 
-def _digest(*files: Path) -> str:
+def digest(*files: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
-def _megabytes(*folders: Path) -> float:
+def megabytes(*folders: Path) -> float:
     """What they take on the disk: the image is sparse."""
     files = {p for folder in folders for p in folder.rglob("*") if p.is_file()}
     return sum(path.stat().st_blocks for path in files) * 512 / 1e6

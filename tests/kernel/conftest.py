@@ -1,4 +1,5 @@
-"""One guest for all tests of this folder, with a meter at its ttyS1 and one behind a USB adapter.
+"""One guest for all tests of wires, with a meter at its ttyS1 and one behind a USB adapter; one
+with systemd for the way of a phone and a laptop.
 
 `make kernel-test` shows what is made and how long it takes; the tests are no part of `make test`.
 """
@@ -10,6 +11,8 @@ import pytest
 
 from drivers.sim.meter import MeterLine, MeterServer
 from tests.kernel.build import Built, build
+from tests.kernel.buildsystem import build_system
+from tests.kernel.doorscene import DoorScene
 from tests.kernel.held import METER, USB_METER
 from tests.kernel.machine import GuestMachine
 from tests.kernel.offer import Unavailable
@@ -47,3 +50,20 @@ def machine(built: Built, line: MeterLine, usb: MeterLine) -> Iterator[GuestMach
     yield one
     one.close()
     print(f"\nit ran for {(time.monotonic() - began) / 60:.1f} min")
+
+
+@pytest.fixture(scope="session")
+def door() -> Iterator[DoorScene]:
+    """The guest with systemd: two radios, a phone, the modem's side."""
+    try:
+        built = build_system()
+    except Unavailable as reason:
+        pytest.skip(f"there is no guest to boot: {reason}")
+    machine = GuestMachine(built, second="system")
+    try:
+        print(f"it booted in {machine.boot_s:.0f} s", flush=True)
+        made = DoorScene(machine)
+        made.prepare()
+        yield made
+    finally:
+        machine.close()

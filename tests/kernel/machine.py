@@ -32,12 +32,15 @@ class GuestError(Exception):
 
 
 class GuestMachine:
-    """A running guest. `serial` is a pseudo-terminal for its ttyS1, `usb` one for an adapter.
+    """A running guest. `serial` is a pseudo-terminal for its ttyS1, `usb` one for an adapter;
+    without them it has neither. `second` is its first program on the disk, in tests/kernel/guest.
 
     The adapter is not plugged in; `plug` and `unplug` do that.
     """
 
-    def __init__(self, built: Built, serial: str, usb: str) -> None:
+    def __init__(
+        self, built: Built, serial: str = "", usb: str = "", second: str = "second"
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="kerbstone-kernel-")
         self.folder = Path(self._folder.name)
         self.log = self.folder / "console"
@@ -48,7 +51,7 @@ class GuestMachine:
         began = time.monotonic()
         with (self.folder / "qemu").open("w") as said:
             self._qemu = subprocess.Popen(
-                _command(built, self.folder, first, serial, usb),
+                _command(built, self.folder, first, serial, usb, second),
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             )  # fmt: skip
         self._socket = socket.socket(socket.AF_UNIX)
@@ -159,9 +162,16 @@ class GuestMachine:
         return "\n".join([what, *(f"{who}: {text}" for who, text in reported.items() if text)])
 
 
-def _command(built: Built, folder: Path, first: Path, serial: str, usb: str) -> list[str]:
+def _command(
+    built: Built, folder: Path, first: Path, serial: str, usb: str, second: str
+) -> list[str]:
     top = cache().resolve()
     names = f"guest_modules={built.modules.relative_to(cache())} guest_site={built.site.name}"
+    names += f" guest_second={second}"
+    wires = [
+        *(["-chardev", f"serial,id=line,path={serial}", "-serial", "chardev:line"] * bool(serial)),
+        *(["-device", "qemu-xhci,id=xhci", "-chardev", f"serial,id=usb,path={usb}"] * bool(usb)),
+    ]
     share = "local,security_model=none,readonly=on"
     return [
         "qemu-system-x86_64", "-accel", "tcg", "-M", "q35", "-cpu", "max", "-smp", "1",
@@ -174,11 +184,10 @@ def _command(built: Built, folder: Path, first: Path, serial: str, usb: str) -> 
         "-virtfs", f"{share},path={ROOT},mount_tag=project",
         "-virtfs", f"{share},path={top},mount_tag=cache",
         "-serial", f"file:{folder}/console",
-        "-chardev", f"serial,id=line,path={serial}", "-serial", "chardev:line",
         "-device", "virtio-serial-pci",
         "-chardev", f"socket,id=shell,path={folder}/shell,server=on,wait=off",
         "-device", "virtserialport,chardev=shell,name=host",
-        "-device", "qemu-xhci,id=xhci", "-chardev", f"serial,id=usb,path={usb}",
+        *wires,
         "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net",
         "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
     ]  # fmt: skip

@@ -115,6 +115,11 @@ class GatewayProcess:
         return self._daemon.wait(60)
 
     @property
+    def pid(self) -> int:
+        assert self._daemon is not None
+        return self._daemon.pid
+
+    @property
     def running(self) -> bool:
         return self._daemon is not None and self._daemon.poll() is None
 

@@ -15,7 +15,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,8 +60,10 @@ class WebPage:
         more: str = "",
         secret: str = SECRET,
         site: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """`site`: a site file that is there, in place of a small one."""
+        """`site`: a site file that is there, in place of a small one. `env`: its environment."""
+        self._env = os.environ if env is None else env
         self.folder, self.run_dir, self.secret = folder, run_dir, secret
         self.state, self.site = folder / "web", site or folder / "page.toml"
         self.state.mkdir(exist_ok=True)
@@ -82,7 +84,7 @@ class WebPage:
             [sys.executable, "-m", "edge.cli.main", "web", "--listen", "127.0.0.1:0",
              "--state", str(self.state), "--config", str(self.site)],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=self._log, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "2"},
+            env={**self._env, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "2"},
         )  # fmt: skip
         assert self._process.stdout is not None
         first, second = self._process.stdout.readline(), self._process.stdout.readline()

@@ -17,6 +17,7 @@ from edge.link.linkstate import LinkStateFile
 from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
 from edge.link.modempower import ModemPower
 from edge.link.profile import UUID
+from edge.link.statusled import StatusLed
 from tests.kit.clock import JumpingClock
 from tests.link.net import Net
 
@@ -52,6 +53,7 @@ class LinkSurroundings:
         self.done: list[str] = []
         self.boots = 0
         self.supply: ModemPower | None = None
+        self.status_led: StatusLed | None = None
         self.boot()
 
     @property
@@ -70,6 +72,7 @@ class LinkSurroundings:
             bus=self,
             state=self.run / "state.json",
             modem_power=self.supply,
+            status_led=self.status_led,
             commissioned=(self.folder / "commissioned",),
             net=self.net.folder,
         )

@@ -153,3 +153,20 @@ def test_with_a_proxy_only_the_proxy_is_spoken_to() -> None:
     assert configured_hosts(site) == ["2001:db8::1"]
     site["uplink"]["proxy"] = "ftp://x"  # `check` tells that
     assert configured_hosts(site) == ["broker"]
+
+
+def test_the_brokers_of_the_former_configuration_stay_open(tmp_path: Path) -> None:
+    """It comes back when the present one fails: then its brokers have to be in reach at once."""
+    from edge.link.__main__ import main
+
+    site, former, broken = (tmp_path / name for name in ("site.toml", "before", "broken"))
+    site.write_text('[uplink]\nurl = "mqtts://192.0.2.10"\n')
+    former.write_text('[uplink]\nurl = "mqtts://192.0.2.9"\n')
+    broken.write_text("[uplink")
+    command = ["--site", str(site), "egress", "--units", str(tmp_path / "units")]
+    command += ["--known", str(tmp_path / "known"), "--resolv", str(tmp_path / "none")]
+    for each in (former, broken, tmp_path / "nothing"):
+        command += ["--former", str(each)]
+    assert main(command) == 0
+    file = tmp_path / "units/kerbstone.service.d/50-egress.conf"
+    assert allowed(file.read_text()) == ["192.0.2.10", "192.0.2.9"]

@@ -9,6 +9,7 @@ import pytest
 from edge.link.ladder import LadderStep
 from edge.link.linkwatch import LOOK_S, available_steps
 from edge.link.modempower import OFF_S, SwitchedPower
+from edge.link.statusled import LedState, StatusLed
 from tests.link.city import DAY_S, MB, NM, NOVEMBER_S, LinkSurroundings
 
 
@@ -192,3 +193,33 @@ def test_the_led_shows_all_four(city: LinkSurroundings) -> None:
     city.faults = 0
     city.live(LOOK_S)
     assert city.state["status_led"] == "fine"
+
+
+class ShownStates(StatusLed):
+    """An LED that only notes what it is told to show."""
+
+    def __init__(self) -> None:
+        self.shown: list[LedState] = []
+
+    def set_state(self, state: LedState) -> None:
+        if self.shown[-1:] != [state]:
+            self.shown.append(state)
+
+
+def test_an_open_access_point_is_shown_at_once_and_instead_of_all_else(
+    city: LinkSurroundings,
+) -> None:
+    city.status_led = led = ShownStates()
+    city.boot()
+    city.watch.show_access_point(True)
+    assert led.shown == [], "before the first look nothing is known"
+    city.live(60)
+    assert led.shown == ["access_point"]
+    city.broker = False
+    city.live(60)
+    assert led.shown == ["access_point"]
+    assert city.state["status_led"] == "no_broker", "the state says what is beneath"
+    city.watch.show_access_point(False)
+    assert led.shown == ["access_point", "no_broker"]
+    city.watch.show_access_point(True)
+    assert led.shown == ["access_point", "no_broker", "access_point"]

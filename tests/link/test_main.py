@@ -89,7 +89,10 @@ def test_options_are_the_table_of_the_site(tmp_path: Path) -> None:
         ('cut = "low"', r"link\.cut: unknown key; did you mean power_off_level\?"),
         ('lamp = "GPIO6"', r"link\.lamp: unknown key; did you mean status_led\?"),
         ("budget = 1", r"link\.budget: unknown key; did you mean budget_mb\?"),
-        ('"\\u001b" = 1', r"link\.\\x1b: unknown key; choose from billing_day, budget_mb"),
+        (
+            '"\\u001b" = 1',
+            r"link\.\\x1b: unknown key; choose from access_point_interface, billing_day",
+        ),
     ],
 )
 def test_a_key_that_nobody_knows_is_refused_as_check_does(

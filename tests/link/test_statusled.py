@@ -1,4 +1,4 @@
-"""What the LED says, in virtual time; a person with a watch could tell the four apart."""
+"""What the LED says, in virtual time; a person with a watch could tell them apart."""
 
 import threading
 from collections.abc import Sequence
@@ -52,6 +52,7 @@ class LedLine:
         ("no_broker", [3.0, 3.5, 6.7, 7.2, 10.4]),
         ("sensor_fault", [3.0, 3.5, 4.0, 7.2, 7.7, 8.2]),
         ("not_commissioned", [1.0, 3.0, 5.0, 7.0, 9.0]),
+        ("access_point", [round(0.2 + 0.4 * n, 1) for n in range(26)]),
     ],
 )
 def test_each_pattern_is_as_documented(shown: LedState, on: list[float]) -> None:
@@ -83,7 +84,7 @@ def test_a_new_state_begins_at_once_with_dark() -> None:
 
 
 def test_the_patterns_differ() -> None:
-    assert len(set(PATTERNS.values())) == 4
+    assert len(set(PATTERNS.values())) == len(PATTERNS) == 5
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.command import kerbstone as kerbstone
 from tests.kit.enrolment import EnrolmentServer
 
 

@@ -15,6 +15,7 @@ LIMITS = {
     "kerbstone-claim.service": 17,
     "kerbstone-enrol.service": 20,  # root, and a server that may be anywhere
     "kerbstone-renew.service": 20,
+    "kerbstone-config.service": 15,  # root, without a network
     "kerbstone-egress.service": 25,  # root with a network, for the blink of an eye
 }
 

@@ -91,8 +91,11 @@ def test_the_user_and_its_groups_are_made() -> None:
 
 def test_the_folders_are_made(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nkerbstone:x:999:999::/:/bin/sh\n")
-    (tmp_path / "etc/group").write_text("root:x:0:\nkerbstone:x:999:\n")
+    (tmp_path / "etc/passwd").write_text(
+        "root:x:0:0::/:/bin/sh\nkerbstone:x:999:999::/:/bin/sh\n"
+        "kerbstone-access-point:x:997:999::/:/bin/sh\n"
+    )
+    (tmp_path / "etc/group").write_text("root:x:0:\nkerbstone:x:999:\nkerbstone-config:x:998:\n")
     program = tool("systemd-tmpfiles", "systemd")
     code, text = run(
         program, "--dry-run", "--create", f"--root={tmp_path}", UNITS / "kerbstone.tmpfiles"

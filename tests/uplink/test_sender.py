@@ -204,3 +204,25 @@ async def test_an_old_protocol_is_said(mosquitto: Make, tmp_path: Path) -> None:
         await gateway.commit(drafts(0, 3))
         await until(lambda: gateway.sender.counts.confirmed == 3)
     assert sorted(numbers(listener.stop(3))) == [1, 2, 3]
+
+
+async def test_other_brokers_are_used_at_once_and_nothing_is_lost(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    """Away from one that works, from one that cannot be reached, and from a pause."""
+    first, second = mosquitto(), mosquitto()
+    async with box(tmp_path, first.url) as one:
+        one.connect()
+        await one.commit(drafts(1, 5))
+        await until(lambda: not one.sender.unconfirmed and one.sender.connected)
+        one.sender.use_brokers([make_broker(second.url, GW)])
+        await until(lambda: one.sender.connected and one.sender.connection.broker == second.url)
+        await one.commit(drafts(10, 5))
+        await until(lambda: not one.sender.unconfirmed)
+        one.sender.use_brokers([make_broker("mqtt://127.0.0.1:1", GW)])
+        await until(lambda: one.sender.connection.failure != "" and not one.sender.connected)
+        await one.commit(drafts(20, 5))
+        one.sender._reconnect.failed(one.clock.now().mono_ns, 0x97)  # minutes of rest
+        one.sender.use_brokers([make_broker(first.url, GW)])
+        await until(lambda: one.sender.connected and one.sender.counts.confirmed == 15)
+        assert one.sender.connection.broker == first.url

@@ -15,6 +15,7 @@ from edge.web.access import CSRF_HEADER
 from edge.web.guard import HEADERS
 from edge.web.listener import CONNECTIONS
 from edge.web.staticfiles import StaticFiles
+from tests.kit.waiting import wait_until
 from tests.kit.webpage import Browser, WebPage
 
 
@@ -182,6 +183,29 @@ def test_a_verb_that_is_not_listed_does_not_reach_the_daemon(page: WebPage) -> N
     for verb in ("link_step", "data_saver", "read", "control", "status%2f..", "."):
         assert browser.get(f"/api/ask/{verb}").status in (404, 405)
     assert browser.get("/api/ask/status?device=x").status == 400
+
+
+def test_the_doctor_runs_once_at_a_time_and_its_answer_is_kept(page: WebPage) -> None:
+    browser = page.browser()
+    assert browser.get("/api/doctor").status == 401
+    browser.log_in()
+    assert browser.get("/api/doctor").json["answer"] is None
+    first = browser.post("/api/doctor").json
+    again = browser.post("/api/doctor").json
+    assert first["running"]
+    assert again["running"]
+    wait_until(lambda: not browser.get("/api/doctor").json["running"], seconds=90)
+    found = browser.get("/api/doctor").json
+    assert found["problem"] or found["answer"]["checks"]
+
+
+def test_the_log_has_lines_or_says_why_not(page: WebPage) -> None:
+    browser = page.browser()
+    assert browser.get("/api/log").status == 401
+    browser.log_in()
+    found = browser.get("/api/log").json
+    assert found["lines"] or found["problem"]
+    assert browser.get("/api/log?level=nonsense").status == 400
 
 
 def test_files_are_packed_and_known_by_their_content(page: WebPage) -> None:

@@ -12,6 +12,7 @@ INTERFACES_BY_KIND: Final = {  # interfaces of a kind of network, by the kernel'
     "wifi": ("wl*",),
     "cellular": ("wwan*", "ppp*", "usb*"),
 }
+INTERFACE: Final = r"\A(?!lo\Z)[A-Za-z0-9_.-]{1,15}\Z"
 USB: Final = r"\A[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,5}\Z"  # as the kernel names a port
 
 
@@ -63,12 +64,41 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The level of that line at which the modem has no supply."),
     ] = "high"
     status_led: Annotated[Line, Meta(description="The GPIO line of the status LED.")] | None = None
+    button_line: (
+        Annotated[
+            Line,
+            Meta(
+                description="The GPIO line of a button to ground: held for two seconds, it opens "
+                "the access point for an hour ([access-point.md](access-point.md))."
+            ),
+        ]
+        | None
+    ) = None
+    access_point_interface: (
+        Annotated[
+            str,
+            Meta(
+                pattern=INTERFACE,
+                extra={"form": 'an interface as the kernel names it, such as "wlan0"'},
+                description="The radio that becomes the access point; if left out, the first one.",
+            ),
+        ]
+        | None
+    ) = None
+    page_interfaces: Annotated[
+        tuple[Annotated[str, Meta(pattern=INTERFACE)], ...],
+        Meta(
+            max_length=4,
+            description="Interfaces on which the page can be reached at any time, such as `eth0`. "
+            "Without it, the page is on the access point, the USB gadget and this machine only.",
+        ),
+    ] = ()
     chip: Annotated[
         str,
         Meta(
             pattern=r"\A(/dev/|sim:/).*\Z",
             extra={"form": 'a GPIO chip such as "/dev/gpiochip0"'},
-            description="The chip of both lines.",
+            description="The chip of these lines.",
         ),
     ] = "/dev/gpiochip0"
     reboot: Annotated[

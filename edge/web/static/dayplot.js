@@ -50,7 +50,7 @@ export class DayPlots {
   figure(uPlot, answer, course, { label, unit }) {
     const shown = course.measure === "rate" && unit && !unit.includes("/") ? `${unit}/h` : unit;
     const now = Date.now() / 1000;
-    const times = course.values.map((_, slot) => now - answer.since_s + (slot + 0.5) * answer.slot_s);
+    const times = course.values.map((_, slot) => Math.min(now, now - answer.since_s + (slot + 0.5) * answer.slot_s));
     const words = new Array(course.values.length).fill("good");
     for (const [first, count, word] of course.words) words.fill(word || "gap", first, first + count);
     // a window of the newest slots has yet to end, and of the slot of the start: nothing is missing there

@@ -1,6 +1,6 @@
 // Devices, bus by bus, with what went wrong, and the frames on the wire while somebody looks.
 
-import { bdi, el, Keyed, replace, setText } from "./dom.js";
+import { bdi, el, Keyed, prose, replace, setText } from "./dom.js";
 import { loadTerms, nameNodes } from "./terms.js";
 import { number, span } from "./words.js";
 
@@ -46,7 +46,7 @@ export async function show({ main, words, ask, errorNodes }) {
       el("p", { class: well ? "good" : "bad" }, el("strong", {}, well ? words.text("answers") : terms.word("reason", device.state)),
         device.unsettled ? el("span", { class: "doubt" }, " · ", terms.word("reason", device.unsettled)) : null, " · ", age),
       el("p", { class: "quiet" }, words.text("counts", { reads: number(device.reads), errors: number(device.errors), share: number(share, share && share < 10 ? 2 : 0) }), " · ", words.text("every", { span: span(device.every_s) })),
-      device.text && !well ? el("p", { class: "detail", lang: "en" }, bdi(device.text)) : null,
+      device.text && !well ? el("p", { class: "detail", lang: "en" }, prose(device.text)) : null,
       Object.entries(device.health ?? {}).map(([word, text]) => el("p", { class: "doubt" }, words.text("reports"), " ", terms.word("condition", word), " ", el("span", { class: "detail", lang: "en" }, bdi(text)))));
   }
 

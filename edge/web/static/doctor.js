@@ -1,6 +1,6 @@
 // The doctor: started here, with its progress, and what it found.
 
-import { bdi, el, replace } from "./dom.js";
+import { bdi, el, prose, replace } from "./dom.js";
 import { loadTerms } from "./terms.js";
 import { loadWords, number, span } from "./words.js";
 
@@ -57,7 +57,7 @@ export async function show({ main, words, session, get, post, errorNodes }) {
       el("p", { class: "verdict" }, counts.map(([each, n]) => `${number(n)} ${terms.word("outcome", each)}`).join(" · ") || words.text("nothing")),
       rows.map((each) => el("article", { class: `panel issue ${each.severity}` },
         el("h2", {}, el("span", { class: "word" }, terms.word("outcome", each.severity)), " ", checkNodes(each.check), each.about ? [" ", bdi(each.about)] : null),
-        el("p", { lang: "en" }, bdi(each.sentence)), each.remedy ? el("p", { lang: "en" }, el("strong", {}, "→ "), bdi(each.remedy)) : null)),
+        el("p", { lang: "en" }, prose(each.sentence)), each.remedy ? el("p", { lang: "en" }, el("strong", {}, "→ "), prose(each.remedy)) : null)),
       el("details", {}, el("summary", {}, words.text("all", { n: number(all.length) })),
         el("div", { class: "wide" }, el("table", {}, el("tbody", {}, all.map((each) => el("tr", {},
           el("td", { class: each.outcome === "ok" ? "good" : each.outcome === "fault" ? "bad" : "doubt" }, terms.word("outcome", each.outcome)),

@@ -42,6 +42,17 @@ export function bdi(text) {
   return el("bdi", {}, String(text ?? ""));
 }
 
+// A sentence with `commands` in it, as the gateway writes it
+export function prose(text) {
+  const parts = String(text ?? "").split("`");
+  return el("bdi", {}, parts.map((part, place) => (place % 2 && place < parts.length - 1 ? el("code", {}, part) : part)));
+}
+
+// An id of several words, which may be broken behind each
+export function breakable(id) {
+  return el("bdi", {}, String(id ?? "").split(/(?<=_)/).flatMap((part, place) => (place ? [el("wbr"), part] : [part])));
+}
+
 // A list that is shown again and again: an item keeps its element as long as its key is there.
 // make(item) gives an element, update(element, item) is called each time.
 export class Keyed {

@@ -1,6 +1,6 @@
 // What is right, what is wrong, since when, and what to do.
 
-import { bdi, el, Keyed, replace } from "./dom.js";
+import { bdi, el, Keyed, prose, replace } from "./dom.js";
 import { loadTerms, nameNodes } from "./terms.js";
 import { currentLanguage, listed, number, span } from "./words.js";
 
@@ -20,8 +20,8 @@ export async function show({ main, words }) {
     card.className = `panel issue ${issue.severity}`;
     const since = typeof issue.for_s === "number" ? words.text("since", { span: span(issue.for_s) }) : words.text("since_unknown");
     const foreign = currentLanguage() !== "en";
-    const cause = issue.cause ? el("p", { lang: "en" }, bdi(issue.cause)) : null;
-    const own = [cause, issue.remedy ? el("p", { lang: "en" }, bdi(issue.remedy)) : null];
+    const cause = issue.cause ? el("p", { lang: "en" }, prose(issue.cause)) : null;
+    const own = [cause, issue.remedy ? el("p", { lang: "en" }, prose(issue.remedy)) : null];
     const open = card.querySelector("details")?.open;
     replace(card,
       el("h2", {}, el("span", { class: "word" }, terms.word("severity", issue.severity)), " ", terms.issueNodes(issue, held.box.names)),

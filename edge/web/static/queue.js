@@ -1,6 +1,6 @@
 // The queue of records and the link to the city: what waits, for how long, and why.
 
-import { bdi, el, replace } from "./dom.js";
+import { bdi, el, prose, replace } from "./dom.js";
 import { loadTerms } from "./terms.js";
 import { bytes, number, span } from "./words.js";
 
@@ -17,7 +17,7 @@ export async function show({ main, words }) {
   function drawLink(data) {
     replace(link, el("h2", {}, words.text("link")),
       el("p", { class: data.connected ? "good" : "bad" }, el("strong", {}, words.text(data.connected ? "connected" : "unconnected", { span: span(data.for_s) }))),
-      data.failure && !data.connected ? el("p", { class: "detail", lang: "en" }, bdi(data.failure), " ", bdi(data.remedy ?? "")) : null,
+      data.failure && !data.connected ? el("p", { class: "detail", lang: "en" }, prose(data.failure), " ", prose(data.remedy)) : null,
       data.trouble ? el("p", { class: "bad", lang: "en" }, bdi(data.trouble)) : null,
       el("dl", { class: "facts" },
         row("broker", bdi(data.broker ?? (data.brokers ?? []).join(", "))),

@@ -1,6 +1,6 @@
 // Words of closed lists (qualities, conditions, faults, kinds of issues), units as people write them, and names.
 
-import { bdi, el } from "./dom.js";
+import { bdi, breakable, el, prose } from "./dom.js";
 import { currentLanguage, loadWords } from "./words.js";
 
 const UNITS = { Cel: "°C", "%RH": "%", "ug/m3": "µg/m³", um: "µm", "1/cm3": "1/cm³", Ohm: "Ω", m3: "m³", "m3/h": "m³/h", deg: "°", 1: "", "/": "" };
@@ -43,6 +43,11 @@ export class Terms {
     return String(word).endsWith("bay") ? this.words.text("bay") : this.word("kind", word);
   }
 
+  // The point with its id beside it
+  pointNodes(key) {
+    return this.words.has(`point.${key}`) ? [this.point(key), " ", el("span", { class: "id" }, breakable(key))] : [breakable(key)];
+  }
+
   point(key) {
     return this.words.has(`point.${key}`) ? this.words.text(`point.${key}`) : key;
   }
@@ -56,9 +61,9 @@ export class Terms {
   }
 
   remedyNodes(issue) {
-    const own = this.issues.has(`${issue.kind}.remedy`) ? this.issues.nodes(`${issue.kind}.remedy`, { about: bdi(issue.about) }) : [];
+    const own = this.issues.has(`${issue.kind}.remedy`) ? [prose(this.issues.text(`${issue.kind}.remedy`, { about: issue.about }))] : [];
     if (currentLanguage() !== "en") return own;
-    return issue.remedy ? [bdi(issue.remedy)] : own;
+    return issue.remedy ? [prose(issue.remedy)] : own;
   }
 }
 

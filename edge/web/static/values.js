@@ -1,6 +1,6 @@
 // Air and energy: each value now, with its age and quality, and its last day.
 
-import { bdi, el, Keyed, replace, setText } from "./dom.js";
+import { el, Keyed, replace, setText } from "./dom.js";
 import { DayPlots } from "./dayplot.js";
 import { loadTerms, nameNodes, unitText } from "./terms.js";
 import { measured, span } from "./words.js";
@@ -36,7 +36,7 @@ export async function show({ main, words, shell, ask, errorNodes, rest }) {
     replace(rows, (device.readings ?? []).map((each) => {
       const good = each.quality === "good";
       return el("div", { class: good ? "reading" : "reading doubted" },
-        el("dt", {}, terms.point(each.point), terms.point(each.point) === each.point ? null : [" ", el("span", { class: "id" }, bdi(each.point))]),
+        el("dt", {}, terms.pointNodes(each.point)),
         el("dd", {}, el("strong", {}, each.value === null ? "–" : measured(each.value)), " ", unitText(each.unit),
           good ? null : el("span", { class: "doubt" }, " ", terms.quality(each.quality))));
     }));

@@ -80,7 +80,7 @@ export function measured(value) {
   if (typeof value === "boolean") return value ? "1" : "0";
   if (typeof value !== "number") return value === null || value === undefined ? "–" : String(value);
   const size = Math.abs(value);
-  return number(value, size >= 1000 || Number.isInteger(value) ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
+  return number(value, size >= 1000 || size === 0 || (size >= 100 && Number.isInteger(value)) ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
 }
 
 export const listed = (texts) => new Intl.ListFormat(language).format(texts);

@@ -260,8 +260,47 @@ class Bus(Alarm, tag="bus", kw_only=True):
     """A bus hung: its thread was abandoned, or the gateway's process restarts."""
 
 
+ConfigChange = Literal["trial", "confirmed", "rolled_back"]
+ConfigReason = Literal["deaf", "blind", "bad_start", "refused", "unconfirmed", "by_hand"]
+
+
 class Configuration(Alarm, tag="configuration", kw_only=True):
-    """The configuration failed repeatedly: the last good one is in use."""
+    """The configuration failed, and the last good one is in use; or it was changed as a
+    transaction, and this says how far that is."""
+
+    outcome: (
+        Annotated[
+            ConfigChange,
+            Meta(extra_json_schema=GROWS),
+            meaning(
+                "trial: a changed one runs, and is watched. confirmed: it has run well, and "
+                "stays. rolled_back: the last good one runs. Absent: a file that was edited by "
+                "hand failed."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    reason: (
+        Annotated[
+            ConfigReason,
+            Meta(extra_json_schema=GROWS),
+            meaning(
+                "Why it was rolled back. deaf: the broker is not reached, and the former one "
+                "answers. blind: devices that were read are not read any more. bad_start: the "
+                "process was killed or failed. refused: the file cannot be used. unconfirmed: "
+                "nobody confirmed it in time. by_hand: a person did it."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    digest: (
+        Annotated[
+            str,
+            Meta(pattern=r"^[0-9a-f]{12}$"),
+            meaning("The beginning of the SHA-256 of the changed file."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class BoxSwap(Event, tag="box_swap", kw_only=True):

@@ -20,8 +20,8 @@ RebootCause = Literal[
     "first", "clean", "restart", "crash", "power", "watchdog", "panic", "undervoltage", "unknown"
 ]
 CAUSE = (
-    "first: no earlier start is known. clean: the machine was shut down properly. restart, crash:"
-    " only the daemon was started again, not the machine."
+    "first: no earlier start is known, or it was on another box. clean: the machine was shut down"
+    " properly. restart, crash: only the daemon was started again, not the machine."
 )
 BoardCondition = Literal[
     "undervoltage", "throttled", "hot", "disk_full", "read_only", "memory", "card_worn",

@@ -13,14 +13,14 @@ IssueName = Literal[
     "retained_refused", "no_subscribers", "no_receipts", "broker_denies", "broker_refuses",
     "broker_quota", "broker_untrusted", "name_taken", "old_protocol", "certificate_expired",
     "certificate_expires", "configuration_refused", "configuration_unusable",
-    "configuration_outdated", "acceptance_stale", "bus_fails", "device_fails", "device_errors",
-    "device_unsettled",
-    "values_bad", "calibration_expired", "device_reports", "line_closed", "values_contradict",
-    "loop_fault", "signal_fault", "contact_fault", "undervoltage", "undervoltage_seen",
-    "throttled", "hot", "disk_full", "read_only", "memory", "card_worn", "clock_unsynchronised",
-    "clock_was_wrong", "journal_fails", "log_flood", "unexpected_start", "too_busy", "stage_full",
-    "unmatched_edges", "bus_hung", "model_fails", "model_withdrawn", "model_drift",
-    "candidate_dropped",
+    "configuration_outdated", "configuration_on_trial", "acceptance_stale", "bus_fails",
+    "device_fails",
+    "device_errors", "device_unsettled", "values_bad", "calibration_expired", "device_reports",
+    "line_closed", "values_contradict", "loop_fault", "signal_fault", "contact_fault",
+    "undervoltage", "undervoltage_seen", "throttled", "hot", "disk_full", "read_only", "memory",
+    "card_worn", "clock_unsynchronised", "clock_was_wrong", "journal_fails", "log_flood",
+    "unexpected_start", "too_busy", "stage_full", "unmatched_edges", "bus_hung", "model_fails",
+    "model_withdrawn", "model_drift", "candidate_dropped",
 ]  # fmt: skip
 
 

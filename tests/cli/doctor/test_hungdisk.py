@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edge.gateway.boxswap import HandOver, write_hand_over
 from tests.kit.command import Command
 
 WITHIN_S = 0.5
@@ -103,3 +104,24 @@ def test_who_cannot_see_whether_a_gateway_starts_does_not_log_in(
     [row] = json.loads(said.out)["checks"]
     assert (said.code, row["outcome"]) == (3, "not checked")
     assert row["cause"].startswith(f"whether a gateway runs is not known: {why}")
+
+
+def test_a_box_that_has_handed_over_is_neither_started_nor_logged_in(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The box in its place has the same name: a login would throw that one off."""
+    monkeypatch.setattr("edge.diagnose.brokersteps.log_in", None)
+    (tmp_path / "store").mkdir()
+    mark = HandOver(backup="0123456789abcdef", at="2026-12-01T08:00:00.000Z", by="anna")
+    write_hand_over(tmp_path / "store", mark)
+    file = tmp_path / "site.toml"
+    file.write_text(SITE.format(tmp_path / "store", tmp_path))
+    said = kerbstone(
+        "doctor", "--connect", "--check", "login", "--check", "gateway_runs", "--json",
+        "--config", file,
+    )  # fmt: skip
+    found = {each["id"]: each for each in json.loads(said.out)["checks"]}
+    assert found["login"]["outcome"] == "not checked"
+    assert "another box has gone on in its place" in found["login"]["cause"]
+    assert "Another box has gone on" in found["gateway_runs"]["cause"]
+    assert "systemctl start" not in found["gateway_runs"]["remedy"]

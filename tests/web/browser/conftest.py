@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from drivers.sim.sen55 import Sen55
+from edge.gateway.lastgood import GOOD_NAME
 from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.browser import missing, open_browser, open_tab
 from tests.kit.gateway import AIR, LOOPS, GatewayProcess
@@ -28,12 +29,15 @@ class Box:
     def __init__(self, folder: Path, broker: Mosquitto, street: LoopStreet) -> None:
         self.street = street
         self.gateway = GatewayProcess(folder, broker, MODELS_OFF, NAMES, LOOPS, AIR, period_s=4)
+        state = folder / "state"  # it has run well before
+        state.mkdir()
+        (state / GOOD_NAME).write_bytes(self.gateway.config.read_bytes())
         self.gateway.start()
         wait_until((folder / "run" / "control.sock").exists)
         self.page = WebPage(folder, folder / "run", site=self.gateway.config)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its loop is in the way of tests that have one of their own
 def chromium() -> Iterator[Any]:
     if why := missing():
         pytest.skip(why)
@@ -48,7 +52,14 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     folder = tmp_path_factory.mktemp("box")
     broker = Mosquitto(folder / "broker", "allow_anonymous true\n").start()
     try:
-        with LoopStreet(folder, Sen55(HELD, powered_s=86_400)) as street:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            LoopStreet(folder, Sen55(HELD, powered_s=86_400)) as street,
+        ):
+            patch.setenv("STATE_DIRECTORY", str(folder / "state"))  # as systemd does
+            patch.setenv("NOTIFY_SOCKET", str(folder / "nobody"))
+            patch.setenv("KERBSTONE_RUN", str(folder / "run-root"))
+            (folder / "run-root" / "kerbstone-config").mkdir(parents=True)
             one = Box(folder, broker, street)
             with one.page:
                 yield one

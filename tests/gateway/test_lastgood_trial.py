@@ -1,0 +1,158 @@
+"""A start with a file that was changed as a transaction: its first bad start is its last."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.core import ConfigError
+from edge.gateway.lastgood import GOOD_NAME, LastGood, file_digest
+from edge.gateway.trialstate import KILLED_TEXT, TRIAL_NAME, WorkingParts
+from tests.gateway.test_lastgood import NOW_S, loaded
+
+WORKED = WorkingParts(("hut_air",))
+
+
+class TriedBox:
+    """A box that starts again and again; `boot` is that of its machine."""
+
+    def __init__(self, folder: Path, *, handed: bool = False) -> None:
+        self.state, self.file, self.handed, self.boot = folder / "state", folder / "s", handed, "1"
+
+    def start(self, text: str | None = None) -> tuple[LastGood, str]:
+        """What runs: the text of a file, or "refused"."""
+        if text is not None:
+            self.file.write_text(text)
+        one = LastGood(self.state, self.file, loaded, loaded, handed=self.handed, boot=self.boot)
+        try:
+            return one, one.choose(NOW_S, 1_000).file
+        except ConfigError:
+            return one, "refused"
+
+    def good(self, text: str) -> None:
+        one, _ = self.start(text)
+        one.is_good()
+        one.stopped(WORKED)
+
+    def announce(self, text: str, confirm_s: int = 0) -> None:
+        one, _ = self.start()
+        one.trials.open(file_digest(text.encode()), WORKED, confirm_s=confirm_s)
+        one.stopped(WORKED)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> TriedBox:
+    made = TriedBox(tmp_path)
+    made.good("old")
+    return made
+
+
+def test_the_first_bad_start_of_an_applied_file_is_its_last(box: TriedBox) -> None:
+    box.announce("new")
+    assert box.start("new")[1] == "new"
+    one, runs = box.start()  # it was killed
+    assert runs == "old"
+    assert KILLED_TEXT in one.fallback
+    one.stopped()
+    assert box.start()[1] == "old", "and it is not tried again"
+    found = one.trials.rejected(file_digest(b"new"))
+    assert found is not None
+    assert found.reason == "bad_start"
+
+
+def test_a_file_that_is_refused_gives_way_in_the_same_start(box: TriedBox) -> None:
+    box.announce("bad word")
+    one, runs = box.start("bad word")
+    assert runs == "old"
+    assert "s:7: device.x: bad word (and 1 more)" in one.fallback
+
+
+def test_what_shows_only_when_it_is_built_is_refused_at_the_next_start(box: TriedBox) -> None:
+    box.announce("new")
+    one, _ = box.start("new")
+    one.refused("no such certificate", NOW_S)
+    again, runs = box.start()
+    assert runs == "old"
+    assert "no such certificate" in again.fallback
+
+
+def test_it_is_confirmed_when_it_has_run_well(box: TriedBox) -> None:
+    box.announce("new")
+    one, _ = box.start("new")
+    one.is_good(NOW_S)
+    assert (box.state / GOOD_NAME).read_text() == "new"
+    assert [box.start()[1] for _ in range(3)] == ["new"] * 3, "a kill is no bad start any more"
+
+
+def test_a_kill_between_the_two_files_of_a_confirmation_confirms_it(box: TriedBox) -> None:
+    box.announce("new")
+    one, _ = box.start("new")
+    (box.state / GOOD_NAME).write_text("new")
+    again, runs = box.start()
+    assert runs == "new"
+    assert again.fallback == ""
+    assert again.trials.on_trial(file_digest(b"new")) is None
+    assert one.trials.on_trial(file_digest(b"new")) is not None, "as it was left"
+
+
+def test_a_signed_file_is_on_trial_without_a_word(tmp_path: Path) -> None:
+    box = TriedBox(tmp_path, handed=True)
+    assert [box.start("first")[1] for _ in range(3)] == ["first"] * 3, "there is no other one"
+    box.good("first")
+    one, runs = box.start("second")
+    assert runs == "second"
+    trial = one.trials.on_trial(file_digest(b"second"))
+    assert trial is not None
+    assert trial.worked == WORKED, "what the first one could read when it ended"
+    assert box.start()[1] == "first", "it was killed"
+    assert box.start("third")[1] == "third"
+
+
+def test_a_file_that_is_edited_by_hand_has_its_three_starts_as_before(box: TriedBox) -> None:
+    assert [box.start("new")[1] for _ in range(4)] == ["new", "new", "new", "old"]
+
+
+def test_a_rejected_file_is_not_worth_a_try_after_a_day(box: TriedBox) -> None:
+    box.announce("new")
+    box.start("new")
+    one, runs = box.start()
+    assert runs == "old"
+    assert not one.worth_a_try(NOW_S + 100_000, 100_000)
+    box.file.write_text("mended")
+    assert one.worth_a_try(NOW_S, 1)
+
+
+def test_a_file_that_is_the_last_good_one_again_needs_no_start(box: TriedBox) -> None:
+    box.announce("new")
+    box.start("new")
+    one, _ = box.start()
+    assert not one.mended()
+    box.file.write_text("old")
+    assert one.mended()
+    assert one.fallback == ""
+    assert not one.worth_a_try(NOW_S, 1)
+
+
+@pytest.mark.parametrize("left", ["announced", "in place", "killed while announced"])
+def test_a_kill_while_it_is_applied_leaves_the_one_or_the_other(box: TriedBox, left: str) -> None:
+    """Announced, and not in place: the old one runs. In place: the new one, on trial."""
+    box.announce("new", 600)
+    if left == "killed while announced":
+        (box.state / f"{TRIAL_NAME}.new").write_bytes(b"half")
+    one, runs = box.start("new" if left == "in place" else None)
+    assert runs == ("new" if left == "in place" else "old")
+    assert one.fallback == ""
+    trial = one.trials.on_trial(file_digest(b"new"))
+    assert trial is not None
+    assert (trial.running, trial.confirm_s) == (left == "in place", 600)
+
+
+def test_a_stop_in_order_neither_ends_nor_restarts_the_trial(box: TriedBox) -> None:
+    box.announce("new", 600)
+    for _ in range(5):
+        one, runs = box.start("new")
+        assert runs == "new"
+        one.stopped(WorkingParts())
+    one, _ = box.start()
+    trial = one.trials.on_trial(file_digest(b"new"))
+    assert trial is not None
+    assert trial.worked == WORKED, "what the file on trial reads is no measure"
