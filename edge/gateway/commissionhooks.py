@@ -1,4 +1,4 @@
-"""What commissioning needs of the rest of the daemon: its event, contacts, status, and who it is."""
+"""What commissioning is given by the rest of the daemon: who takes its event, and its key."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
