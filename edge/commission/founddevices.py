@@ -132,9 +132,17 @@ def judge_scan(
         return [finding("not_scanned")]
     results: list[Finding] = []
     matched = {matched_device(site, places, one) for one in found}
+    decided: list[Finding] = []
     for one in found:
-        if one.state == "open" and not matched_device(site, places, one):
-            results.append(finding("unmatched", what=one.what, place=one.place, id=one.id))
+        if matched_device(site, places, one):
+            continue
+        words = {"what": one.what, "place": one.place}
+        if one.state == "open":
+            results.append(finding("unmatched", **words, id=one.id))
+        elif one.state == "named":
+            results.append(finding("named_only", **words, id=one.id, name=one.name))
+        else:
+            decided.append(finding("dismissed", **words))
     whole = [one for one in searched if one.whole and not one.refused]
     for one_place in whole:
         bus = places.get(one_place.place, "")
@@ -147,7 +155,8 @@ def judge_scan(
         return [finding("not_scanned"), *results]
     if not results:
         count = sum(one.count for one in whole)
-        results.append(
-            finding("scan_done", places=", ".join(one.place for one in whole[:4]), count=count)
-        )
-    return results
+        names = ", ".join(one.place for one in whole[:4])
+        here = {one.place for one in whole}
+        known = sum(one.place in here and matched_device(site, places, one) != "" for one in found)
+        results.append(finding("scan_done", places=names, count=count, matched=known))
+    return [*results, *decided]
