@@ -26,7 +26,7 @@ FindingKind = Literal[
     "loop_unmeasured", "loop_measured", "loop_outside",
     # the wires, and the city
     "not_scanned", "scan_done", "unmatched", "named_only", "dismissed", "not_answered", "record_confirmed",
-    "record_at_broker", "record_waits",
+    "record_at_broker", "record_old", "record_waits",
 ]  # fmt: skip
 VerdictWord = Literal["passed", "unproven", "doubtful", "failed"]
 
@@ -302,6 +302,11 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
     "record_at_broker": FindingText(
         "passed", "The broker has confirmed a record {age} s ago. Whether the city stores it is "
         "not told with uplink.confirm = \"broker\".",
+    ),
+    "record_old": FindingText(
+        "unproven", "The last record was confirmed {age} s ago ({link}).",
+        "One is due every {period} s. `kerbstone doctor` looks at the way to the city; then test "
+        "again.",
     ),
     "record_waits": FindingText(
         "unproven", "No record has been confirmed since the daemon started ({link}).",

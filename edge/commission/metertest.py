@@ -47,17 +47,19 @@ def judge_meter(
         if direction != "either":
             yield finding("no_load", device=device, value=total, least=LOAD_W)
         return
-    against = [
-        key for key, watts in each.items()
-        if abs(watts) > max(QUIET_W, PHASE_SHARE * size) and watts * total < 0
-    ]  # fmt: skip
-    if against and direction != "either":
+    if direction == "either":
+        return
+    way = 1 if direction == "import" else -1
+    loaded = {k: v for k, v in each.items() if abs(v) > max(QUIET_W, PHASE_SHARE * size)}
+    against = [key for key, watts in loaded.items() if watts * way < 0]
+    if loaded and len(against) < len(loaded):
+        # not all of them: by the largest one that is turned round the sum may have any sign
         for key in against:
             yield finding("phase_backwards", phase=key, device=device, value=each[key])
-    if direction == "import" and total < 0:
-        yield finding("feeds_out", device=device, value=abs(total))
-    elif direction == "export" and total > 0:
-        yield finding("takes_in", device=device, value=total)
+    elif total * way < 0:
+        yield finding(
+            "feeds_out" if direction == "import" else "takes_in", device=device, value=abs(total)
+        )
 
 
 def _rotation(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[Finding]:

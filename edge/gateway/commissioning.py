@@ -30,6 +30,7 @@ from edge.commission.session import (
     StepResult,
     decode_session,
     encode_session,
+    stale_reason,
     stale_steps,
 )
 from edge.commission.sheet import SheetBox, make_sheet, open_steps
@@ -239,12 +240,16 @@ class Commissioning:
         """Fill in what the box cannot measure; None empties it."""
 
         def change(session: CommissionSession) -> None:
-            fields = {**session.fields.get(step.id, {})}
+            former = session.steps.get(step.id)
+            old = step.kind == "loop" and former is not None and stale_reason(former, step, "")
+            fields = {} if old else {**session.fields.get(step.id, {})}
             fields.pop(key, None)
             if value is not None:
                 fields[key] = value
             before, session.fields[step.id] = session.fields.get(step.id, {}), fields
-            if step.kind == "device" and _direction(before) != _direction(fields):
+            if step.kind == "loop":  # which line it was then, by whom; its fields are judged anew
+                session.steps[step.id] = StepResult([], self._wall_s(), session.by, step.configured)
+            elif step.kind == "device" and _direction(before) != _direction(fields):
                 session.steps.pop(step.id, None)  # it was judged by the other one
 
         self._must_be_open()

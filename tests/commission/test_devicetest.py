@@ -71,6 +71,20 @@ def test_one_transformer_that_is_mounted_backwards() -> None:
     assert found.figures["phase"] == "power_l2"
 
 
+def test_the_largest_phase_that_is_turned_round_blames_no_other() -> None:
+    """The sum has its sign then."""
+    wrong = {**SOUND, "current_l2": -8.0, "power_l2": -1800.0, "power": -920.0}
+    (found,) = judged(METER, wrong)
+    assert (found.kind, found.figures["phase"]) == ("phase_backwards", "power_l2")
+    (found,) = judged(METER, {k: -v if k.startswith("power") else v for k, v in wrong.items()},
+                      direction="export")  # fmt: skip
+    assert (found.kind, found.figures["phase"]) == ("phase_backwards", "power_l2")
+
+
+def test_a_sum_that_contradicts_its_phases_blames_none_of_them() -> None:
+    assert kinds(judged(METER, {**SOUND, "power": -1320.0})) == ["contradiction"]
+
+
 def wired(order: tuple[int, int, int], degrees: float, amps: Sequence[float]) -> dict[str, float]:
     """A load of this angle, where the transformer of phase `order[n]` sits at input n."""
     values = {"frequency": 50.0}

@@ -552,3 +552,34 @@ async def test_a_stripped_signature_is_a_fault_where_keys_are_given(tmp_path: Pa
     file["sheet"]["by"] = "Eve"
     file["sha256"] = sheet_digest(file["sheet"])
     assert "not signed" in check_sheet(json.dumps(file).encode(), keys).faults[0]
+
+
+async def test_a_confirmation_of_long_ago_proves_no_way_to_the_city(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    box.confirmed_ns = box.clock.mono_ns
+    box.clock.mono_ns += 86_400 * S
+    await box.step("test", step="record")
+    (found,) = (await box.row("record"))["findings"]
+    assert (found["kind"], found["verdict"]) == ("record_old", "unproven")
+    assert found["figures"]["age"] == 86_400
+
+
+async def test_measured_values_of_a_loop_on_another_line_are_stale(tmp_path: Path) -> None:
+    """`lead` and `trail` were exchanged: what was measured belongs to the other one."""
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    row = await box.row("loop:north_1.lead")
+    assert (row["verdict"], row["by"]) == ("passed", "Anna")
+    swapped = SITE.replace('lead = "a"\ntrail = "b"', 'lead = "b"\ntrail = "a"')
+    other = CommissionedBox(tmp_path / "store", swapped)
+    row = await other.row("loop:north_1.lead")
+    assert (row["verdict"], row["stale"]) == ("unproven", "configuration")
+    await other.step("begin", by="Ben")
+    await other.step("sign", by="Ben", reservations=True)
+    page = (await other.state(form="html"))["page"]
+    assert "north_1.lead: the site file changed since this was measured" in page
+    await other.step("begin", by="Ben")
+    await other.step("field", step="loop:north_1.lead", key="q", value=11)
+    row = await other.row("loop:north_1.lead")
+    assert (row["verdict"], row["stale"], row["fields"]) == ("unproven", "", {"q": 11.0})
