@@ -12,7 +12,8 @@ FindingKind = Literal[
     # devices
     "device_answers", "device_silent", "answers_poorly", "no_value", "refused_values",
     "out_of_range", "unusual", "wrong_factor",
-    "fahrenheit", "feeds_out", "takes_in", "phase_backwards", "phases_crossed", "no_load", "contradiction",
+    "fahrenheit", "feeds_out", "takes_in", "phase_backwards", "phases_crossed", "no_load",
+    "contradiction",
     "power_unit", "energy_unit", "energy_agrees", "differs_from", "voltage_off", "frequency_off",
     "rotation_left",
     # lanes
@@ -25,8 +26,8 @@ FindingKind = Literal[
     # what the box cannot measure
     "loop_unmeasured", "loop_measured", "loop_outside",
     # the wires, and the city
-    "not_scanned", "scan_done", "unmatched", "named_only", "dismissed", "not_answered", "record_confirmed",
-    "record_at_broker", "record_old", "record_waits",
+    "not_scanned", "scan_done", "unmatched", "named_only", "dismissed", "not_answered",
+    "record_confirmed", "record_at_broker", "record_old", "record_waits",
 ]  # fmt: skip
 VerdictWord = Literal["passed", "unproven", "doubtful", "failed"]
 

@@ -113,7 +113,7 @@ def test_transformers_of_other_phases_are_told_and_no_sound_one_is_to_be_turned(
 
 def test_an_answer_that_was_lost_in_part_is_no_lack_of_the_device() -> None:
     """A slow bus has time for one reading, and a frame of that was lost."""
-    part = {**SOUND, **{f"current_l{n}": Bad(Reason.SILENT) for n in (1, 2, 3)}}
+    part: dict[str, Sample] = {**SOUND, **{f"current_l{n}": Bad(Reason.SILENT) for n in (1, 2, 3)}}
     once = judge_device(DeviceSeen("d", [readings(METER, part)], {}))
     assert kinds(once) == ["answers_poorly"]
     assert kinds(judged(METER, part)) == ["no_value"], "three times is no chance"
