@@ -174,6 +174,9 @@ def model_rules(model: type[msgspec.Struct]) -> dict[str, ValueRule]:
 
 def _of_field(field: msgspec.structs.FieldInfo) -> ValueRule:
     hint, metas = _without_meta(field.type)
+    hint, listed = _item(hint)
+    hint, of_each = _without_meta(hint)
+    metas = [*of_each, *metas]
     low = high = None
     pattern = form = text = ""
     kept = None
@@ -188,7 +191,6 @@ def _of_field(field: msgspec.structs.FieldInfo) -> ValueRule:
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         hint = type(choices[0])
-    hint, listed = _item(hint)
     default = None if field.required else field.default
     return ValueRule(
         field.encode_name,

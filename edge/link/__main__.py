@@ -131,7 +131,7 @@ def _run(given: argparse.Namespace) -> int:
     if status_led is not None:
         status_led.start()
     button = _button(found)
-    started = start_page_sockets(bus, found.page_interfaces, lambda s: _wait(ended, s))
+    started = start_page_sockets(bus, found.page_interfaces or (), lambda s: _wait(ended, s))
     while not ended.is_set():
         watch.look(clock.now().mono_ns / 1e9)
         _wait_and_show(watch, clock, ended)

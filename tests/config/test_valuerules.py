@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from edge.config import SerialBus
+from edge.config.model.link import Link
+from edge.config.valuerules import WrongValueError, model_rules
 from edge.core.driver import SerialLine
 from tests.config.conftest import RIGHT, Read, Wrong
 
@@ -304,3 +306,11 @@ def test_a_secret_that_others_can_read_is_refused(wrong: Wrong, read: Read, tmp_
     assert "may be read by everybody here; chmod 640 it" in problem
     secret.chmod(0o640)
     assert read(text).uplink.password_file == str(secret)
+
+
+def test_each_of_a_list_follows_the_rule_of_one() -> None:
+    rule = model_rules(Link)["page_interfaces"]
+    assert rule.check(["eth0", "wlan1"]) == ("eth0", "wlan1")
+    for wrong in (["lo"], ["eth0", "a b"], ["../x"], "eth0", [1], []):
+        with pytest.raises(WrongValueError):
+            rule.check(wrong)

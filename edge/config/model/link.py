@@ -85,14 +85,26 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    page_interfaces: Annotated[
-        tuple[Annotated[str, Meta(pattern=INTERFACE)], ...],
-        Meta(
-            max_length=4,
-            description="Interfaces on which the page can be reached at any time, such as `eth0`. "
-            "Without it, the page is on the access point, the USB gadget and this machine only.",
-        ),
-    ] = ()
+    page_interfaces: (
+        Annotated[
+            tuple[
+                Annotated[
+                    str,
+                    Meta(
+                        pattern=INTERFACE,
+                        extra={"form": 'an interface as the kernel names it, such as "eth0"'},
+                    ),
+                ],
+                ...,
+            ],
+            Meta(
+                description="Interfaces on which the page can be reached at any time, such as "
+                "`eth0`. Without it, the page is on the access point, the USB gadget and this "
+                "machine only.",
+            ),
+        ]
+        | None
+    ) = None
     chip: Annotated[
         str,
         Meta(
