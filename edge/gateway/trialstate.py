@@ -267,7 +267,9 @@ class ConfigTrials:
             msgspec.structs.replace(
                 self.state,
                 rejected=tuple(
-                    msgspec.structs.replace(one, final=True, trial=None) if one.digest == digest else one
+                    msgspec.structs.replace(one, final=True, trial=None)
+                    if one.digest == digest
+                    else one
                     for one in self.state.rejected
                 ),
             )

@@ -35,12 +35,19 @@ from edge.gateway.changescope import (
 from edge.gateway.formerbroker import former_answers, former_places
 from edge.gateway.lastgood import LastGood, file_digest, has_carrier
 from edge.gateway.trialjudge import TrialJudge, TrialSight
-from edge.gateway.trialstate import OpenTrial, RejectedConfig, TrialMoment, TrialReason, WorkingParts
+from edge.gateway.trialstate import (
+    OpenTrial,
+    RejectedConfig,
+    TrialMoment,
+    TrialReason,
+    WorkingParts,
+)
 from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome, read_config_outcome
 from edge.wire.contract.boxevent import AlarmKind, ConfigChange, ConfigReason, Configuration
 
 LOG: Final = logging.getLogger("kerbstone")
 
+TAKE_NS: Final = 60_000_000_000  # from an announcement to `take`; then nobody comes any more
 PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the problem
 TRIAL_TEXT: Final = "a changed configuration is on trial{}: {}"
 CONFIRMED_TEXT: Final = "the changed configuration has run well, and is the last good one now"
@@ -112,6 +119,7 @@ class ConfigControl:
         self._good = False  # the file that runs is the last good one
         self._told = ""  # what stands as a problem
         self._announced: tuple[str, int] | None = None  # digest, seconds within which to confirm
+        self._announced_ns = 0
         self.waiting = ""  # a change that is under way, for people
         self.worked: WorkingParts | None = None  # when it was seen last; None: nothing was
         self.again = False  # the process shall start anew, in its own place
@@ -133,7 +141,7 @@ class ConfigControl:
             self._healthy_ns = self._back_ns = now.mono_ns
             return
         self._tell(gateway)
-        if self._changing.locked() or self._taking:
+        if self._changing.locked() or self._taking or self._is_replaced(now):
             return
         self.worked = self._working()
         trial = self._trial()
@@ -245,14 +253,17 @@ class ConfigControl:
         """A file with this digest is about to take the place of the present one.
 
         Without one that ran well there is nothing to go back to, and no trial. Raises
-        ConfigChangeError where somebody relies on that.
+        ConfigChangeError where somebody relies on that, and while a change is under way: it could
+        not be taken.
         """
+        self._check_idle()
         if not self.last_good.good_bytes():
             if confirm_s:
                 raise ConfigChangeError(NO_GOOD_TEXT)
             return
         self._announced = digest, confirm_s
         now = self._clock.now()
+        self._announced_ns = now.mono_ns
         self._forget_outcome(digest)
         if self._trial() is not None and digest == self.last_good.digest:
             self.last_good.trials.renew(digest, confirm_s, now.mono_ns)
@@ -305,6 +316,12 @@ class ConfigControl:
             raise ConfigChangeError("no configuration with this digest is on trial")
         self._check_idle()
         return await self._roll_back("by_hand", BY_HAND_TEXT)
+
+    def _is_replaced(self, now: Stamp) -> bool:
+        """The announced file is in place, and whoever has put it there is about to say `take`."""
+        if self._announced is None or now.mono_ns - self._announced_ns >= TAKE_NS:
+            return False
+        return file_digest(self.last_good.present()) == self._announced[0]
 
     def _check_idle(self) -> None:
         """Raises ConfigChangeError while a change is under way."""

@@ -117,7 +117,7 @@ async def test_a_bus_that_rests_for_a_change_is_not_said_to_hang_and_may_be_remo
     async with running(wiring, site.wiring, heard, site.free) as buses:
         await until(lambda: len(heard.values) == 4)
         await buses.rest(["a", "b"])
-        del wiring.site.buses["a"], wiring.polled["a"]  # type: ignore[attr-defined]
+        del wiring.site.buses["a"], wiring.polled["a"]
         await asyncio.sleep(2 * LIMIT_S)
         assert buses.error() is None
         assert buses.hang_count == 0

@@ -39,7 +39,7 @@ async def test_a_file_that_mends_the_broker_is_not_rejected_for_the_one_before_i
 
     async def scene(box: PlayedBox) -> None:
         box.former_answers, box.daemon.gateway.connected = True, False
-        held = box.control._in_thread = Held("<lambda>")  # type: ignore[assignment]
+        held = box.control._in_thread = Held("<lambda>")
         await box.take(box.text.replace("a.example", "b.example"))
         running = asyncio.create_task(box.run(150))
         await held.begun.wait()
@@ -61,7 +61,7 @@ async def test_a_file_that_mends_the_broker_is_not_rejected_for_the_one_before_i
 
 async def test_of_two_who_take_at_once_the_second_waits_for_his_turn(tmp_path: Path) -> None:
     async def scene(box: PlayedBox) -> None:
-        held = box.control._in_thread = Held("load_usable_site")  # type: ignore[assignment]
+        held = box.control._in_thread = Held("load_usable_site")
         first = box.text.replace("unit = 1", "unit = 7")
         taking = asyncio.create_task(box.take(first))
         await held.begun.wait()
@@ -74,6 +74,65 @@ async def test_of_two_who_take_at_once_the_second_waits_for_his_turn(tmp_path: P
         await box.run(1)
         assert box.daemon.changed == []
         assert (await box.control.take(digest_of(second))).restarts == ["bus hut"]
+
+    await played(tmp_path, scene)
+
+
+async def test_a_file_that_could_not_be_taken_is_not_put_in_place(tmp_path: Path) -> None:
+    """While a bus waits for the end of its window, `apply` is refused before that."""
+
+    async def scene(box: PlayedBox) -> None:
+        async def never(site: Site, scope: ChangeScope) -> None:
+            await asyncio.Event().wait()
+
+        box.daemon.change = never  # type: ignore[method-assign]
+        await box.take(box.text.replace("0x44", "0x45"))
+        with pytest.raises(ConfigChangeError, match="a change is under way: bus hut"):
+            box.control.announce("a" * 64, 0)
+
+    await played(tmp_path, scene)
+
+
+@pytest.mark.parametrize("rolled_back", [True, False])
+async def test_a_file_in_place_is_left_to_whoever_takes_it(
+    tmp_path: Path, rolled_back: bool
+) -> None:
+    """Root opens the way to the brokers between the two: the daemon shall not begin anew for it,
+    nor roll back meanwhile what it replaces. If nobody takes it, the daemon does."""
+
+    async def scene(box: PlayedBox) -> None:
+        wrong = box.text.replace("0x44", "0x45")
+        await box.take(wrong)
+        if rolled_back:
+            await box.control.roll_back(digest_of(wrong))
+        else:
+            box.daemon.gateway.fails = {"hut_air": "no answer"}
+            await box.run(45)
+        await box.run(10)
+        mended = box.text.replace("unit = 1", "unit = 7")
+        box.control.announce(digest_of(mended), 0)
+        box.file.write_text(mended)
+        await box.run(30)
+        assert (box.daemon.stopped, len(box.daemon.changed)) == (False, 1 + rolled_back)
+        await box.control.take(digest_of(mended))
+        await box.run(1)
+        assert box.state == ("trial", "")
+        assert not box.daemon.stopped
+
+    await played(tmp_path, scene)
+
+
+async def test_a_file_that_nobody_takes_is_tried_all_the_same(tmp_path: Path) -> None:
+    async def scene(box: PlayedBox) -> None:
+        wrong = box.text.replace("0x44", "0x45")
+        await box.take(wrong)
+        await box.control.roll_back(digest_of(wrong))
+        mended = box.text.replace("unit = 1", "unit = 7")
+        await box.run(1)
+        box.control.announce(digest_of(mended), 0)
+        box.file.write_text(mended)
+        await box.run(120)
+        assert box.daemon.stopped
 
     await played(tmp_path, scene)
 
