@@ -76,7 +76,11 @@ def control(
 def scripts(version: str, files: Mapping[str, bytes]) -> dict[str, str]:
     """The maintainer scripts, with the units that are in the package."""
     known = dict(files)
-    every = [Path(p).name for p in known if p.startswith(places.SYSTEM) and p.count("/") == 4]
+    every = [
+        Path(p).name.replace("@.", "@*.")  # of a template, all its instances
+        for p in known
+        if p.startswith(f"{places.SYSTEM}/") and p.count("/") == 4
+    ]
     words = {
         "@ENABLED@": " ".join(places.enabled(known)),
         "@STARTED@": " ".join(places.started(known)),

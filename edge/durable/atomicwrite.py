@@ -40,17 +40,18 @@ def replace_file(
     mode: int = PRIVATE,
     *,
     new: Path | None = None,
+    group: int | None = None,
     exact_mode: bool = False,
     sync: bool = True,
 ) -> None:
     """Replace it. `new`: the name until then, NEW_SUFFIX if none is given. Raises OSError.
 
     The umask takes from `mode`, except with `exact_mode`: that needs fchmod, and a FAT refuses it.
-    `sync`: not in tmpfs, which forgets with the power anyway.
+    `group` as in `write_file`. `sync`: not in tmpfs, which forgets with the power anyway.
     """
     new = new_name(path) if new is None else new
     try:
-        write_file(new, data, mode, exact_mode=exact_mode, sync=sync)
+        write_file(new, data, mode, group=group, exact_mode=exact_mode, sync=sync)
         new.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -47,7 +47,7 @@ class CommissionFiles:
             LOG.warning("%s cannot be read and is set aside: %s", path, error)
         session = CommissionSession(number=max(self.numbers(), default=0))
         try:
-            path.replace(path.with_name(DAMAGED_NAME))
+            path.rename(path.with_name(DAMAGED_NAME))
         except OSError as error:
             LOG.warning("%s: %s", path, error)
         return session

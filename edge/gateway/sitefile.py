@@ -6,7 +6,6 @@ the former file is put back, so that what lies here is what runs. Only what root
 come back: the word of the daemon chooses between two files, and gives none.
 """
 
-import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import ConfigError
-from edge.durable.atomicwrite import new_name, write_file
+from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
-from edge.durable.folders import fsync_folder, remove_file
+from edge.durable.folders import remove_file
 from edge.durable.readfile import read_file
 from edge.gateway.lastgood import LIMIT, file_digest
 from edge.identity.configoutcome import ConfigOutcome
@@ -98,8 +97,4 @@ class SiteFile:
             mode, group = stat.S_IMODE(found.st_mode) & 0o664, found.st_gid
         except FileNotFoundError:
             mode, group = MODE, self.path.parent.stat().st_gid
-        new = new_name(path)
-        own = os.getegid() if group == os.getegid() else group
-        write_file(new, data, mode, group=own, exact_mode=True)
-        new.replace(path)
-        fsync_folder(path.parent)
+        replace_file(path, data, mode, group=group, exact_mode=True)
