@@ -6,12 +6,12 @@ they have changed. While nobody looks, nothing is asked.
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
 from edge.core.clock import AsyncClock
 from edge.web.daemonasker import DaemonAnswer, DaemonAsker
+from edge.web.plainjson import json_text
 
 EVERY_NS: Final = (
     550_000_000  # the daemon makes its answer anew at most every 0.5 s: each look is new
@@ -46,7 +46,7 @@ class LiveFeed:
         self._number = -1
         self._changed = asyncio.Event()
         self._parts: dict[str, str] = {}  # of the last answer, as JSON
-        self._daemon = _json({"state": "busy", "text": "", "late_s": 0})
+        self._daemon = json_text({"state": "busy", "text": "", "late_s": 0})
         self._good_ns: int | None = None
 
     @property
@@ -96,9 +96,9 @@ class LiveFeed:
         now_ns = self.now_ns()
         if found.answer is not None:
             self._good_ns = now_ns
-            self._parts = {part: _json(_part(found.answer, part)) for part in PARTS}
+            self._parts = {part: json_text(_part(found.answer, part)) for part in PARTS}
         late_s = 0 if self._good_ns is None else round((now_ns - self._good_ns) / 1e9)
-        self._daemon = _json({"state": found.state, "text": found.text, "late_s": late_s})
+        self._daemon = json_text({"state": found.state, "text": found.text, "late_s": late_s})
         self._number += 1
         self._changed.set()
         self._changed.clear()
@@ -148,7 +148,3 @@ def _part(answer: Mapping[str, Any], part: str) -> Any:
     if len(keys) == 1:
         return answer.get(keys[0])
     return {key: answer.get(key) for key in keys}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

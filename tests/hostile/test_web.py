@@ -319,6 +319,53 @@ def test_a_viewer_that_does_not_read_takes_no_memory(own_page: WebPage) -> None:
         assert own_page.rss_mib() - before < GROWTH_MIB
 
 
+def strictly(text: bytes) -> Any:
+    """As a browser reads JSON, which knows neither NaN nor Infinity."""
+
+    def refuse(word: str) -> Any:
+        raise AssertionError(f"no browser reads {word}")
+
+    return json.loads(text.decode(), parse_constant=refuse)
+
+
+def test_numbers_and_letters_of_the_daemon_that_no_browser_reads_hide_nothing_else(
+    tmp_path: Path,
+) -> None:
+    odd = {"nan": float("nan"), "more": [float("inf"), 1.5], "name": "a\ud800b", "\udcff": 1}
+    answers = {"live": {**LIVE, "queue": odd}, "status": odd}
+    with answering(tmp_path / "run", answers), WebPage(tmp_path, tmp_path / "run") as page:
+        browser = page.browser()
+        browser.log_in()
+        read = {"nan": None, "more": [None, 1.5], "name": "a?b", "?": 1}
+        answer = browser.get("/api/ask/status")
+        assert answer.status == 200
+        assert strictly(answer.body) == read
+        found: dict[str, Any] = {}
+        with browser.stream("/api/events?parts=queue,box") as events:
+            while len(found) < 3:
+                line = events.readline().decode()
+                assert line, "the stream has ended"
+                if line.startswith("event: "):
+                    found[line[7:].strip()] = strictly(events.readline()[6:])
+        assert found["queue"] == read
+        assert found["box"]["site"] == SCRIPT
+        assert "Traceback" not in page.log()
+
+
+def test_a_change_with_numbers_or_letters_that_do_not_exist_is_refused(page: WebPage) -> None:
+    browser = page.browser()
+    browser.log_in()
+    sent = {"content-type": "application/json", "origin": page.url, CSRF_HEADER: browser.csrf}
+    bodies = (
+        '{"speed_kmh": NaN}', '{"mine": -Infinity}', '{"mine": 1e999}', '{"\\ud800": 1}',
+        '{"by": "\\udfff"}', '{"by": [{"a": "\\ud800"}]}',
+    )  # fmt: skip
+    for body in bodies:
+        answer = browser.ask("POST", "/api/change/commission_step", body, sent)
+        assert (answer.status, answer.json["error"]) == (400, "bad_request"), body
+    assert "Traceback" not in page.log()
+
+
 def test_words_that_no_verb_has_are_refused(page: WebPage) -> None:
     browser = page.browser()
     browser.log_in()
