@@ -160,6 +160,8 @@ class WebApp:
         if verb is None:
             raise RefusedError(404, "not_found")
         words = dict(request.query_params)
+        if any(each in verb.private for each in words):
+            self._gate.check(request, "session")
         return await self._asked(request, verb, words)
 
     async def _change(self, request: Request) -> Response:
