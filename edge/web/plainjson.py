@@ -10,7 +10,10 @@ from typing import Any
 
 
 def json_text(value: Any) -> str:
-    """In one line. A number that is none becomes null, half a letter a "?"."""
+    """In one line. A number that is none becomes null, half a letter a "?".
+
+    Raises RecursionError: it nests too deep, which depends on who calls.
+    """
     try:
         text = _dumps(value)
     except ValueError:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from edge.control.protocol import NO_DAEMON_TEXT
 from edge.core.clock import AsyncClock
 from edge.core.release import VERSION
 from edge.web.access import Access, Gate
@@ -226,7 +227,10 @@ class WebApp:
 
 def _daemon_response(request: Request, found: DaemonAnswer) -> Response:
     if found.answer is not None:
-        return packed_response(request, found.answer)
+        try:
+            return packed_response(request, found.answer)
+        except RecursionError:
+            found = DaemonAnswer("refused", text=NO_DAEMON_TEXT)
     words = {"error": f"daemon_{found.state}", "text": found.text}
     return json_response(words, STATUS[found.state])
 

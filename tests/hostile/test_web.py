@@ -352,6 +352,37 @@ def test_numbers_and_letters_of_the_daemon_that_no_browser_reads_hide_nothing_el
         assert "Traceback" not in page.log()
 
 
+@pytest.mark.parametrize("size_kb", [1, 5000])
+def test_an_answer_that_is_none_of_a_daemon_is_said_to_be_so(tmp_path: Path, size_kb: int) -> None:
+    """Too deep for one stack and not for another, or longer than any answer."""
+    data = b'{"ok":true,"a":' + b"[" * 970 + b"]" * 970 + b"}\n"
+    if size_kb > 1000:
+        data = b"x" * (size_kb << 10)
+    run = tmp_path / "run"
+    run.mkdir()
+    with (
+        socket.socket(socket.AF_UNIX) as listening,
+        WebPage(tmp_path, run) as page,
+    ):
+        listening.bind(str(run / "control.sock"))
+        listening.listen()
+
+        def answer() -> None:
+            link, _ = listening.accept()
+            with link, contextlib.suppress(OSError):
+                link.recv(65536)
+                link.sendall(data)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        browser = page.browser()
+        browser.log_in()
+        found = browser.get("/api/ask/status")
+        thread.join(20)
+        assert (found.status, found.json["error"]) == (409, "daemon_refused")
+        assert "no daemon of this version" in found.json["text"]
+
+
 def test_a_change_with_numbers_or_letters_that_do_not_exist_is_refused(page: WebPage) -> None:
     browser = page.browser()
     browser.log_in()
