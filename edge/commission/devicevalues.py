@@ -6,7 +6,7 @@ from typing import Final
 
 from edge.commission.usualranges import BETWEEN, shown_range
 from edge.commission.verdict import rounded, shown_figure
-from edge.core.point import Point, Quantity
+from edge.core.point import Point, PointKind, Quantity
 from edge.core.reading import Reading
 from edge.process.plausibility.relations import PHASES
 
@@ -65,7 +65,8 @@ def plotted_points(readings: Sequence[Reading]) -> list[list[str | float | None]
             continue
         seen[quantity] += 1
         ends = shown_range(each.point, value) or (None, None)
-        rows.append([each.point.key, rounded(value), shown_unit(each.point), *ends])
+        shown = round(value, 1) if each.point.kind is PointKind.TOTAL else rounded(value)
+        rows.append([each.point.key, shown, shown_unit(each.point), *ends])
     return rows[:POINTS_PLOTTED]
 
 

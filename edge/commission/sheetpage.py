@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from edge.commission.loopfields import LOOP_FIELDS
 from edge.commission.sheetplot import drive_plot, range_bar
-from edge.commission.verdict import shown_figure
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 MARKS: Final = {"passed": "✓", "failed": "✗", "doubtful": "?", "unproven": "–"}
@@ -26,7 +25,8 @@ STYLE: Final = """
 :root{color-scheme:light}*{box-sizing:border-box}
 body{margin:0 auto;max-width:900px;padding:20px;color:#1b1f24;background:#fff;
 font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Noto Sans CJK SC",sans-serif}
-h1{font-size:24px;margin:0}h2{font-size:17px;margin:22px 0 6px;border-bottom:2px solid #1b1f24}
+h1{font-size:24px;margin:0}
+h2{font-size:17px;margin:22px 0 6px;border-bottom:2px solid #1b1f24;break-after:avoid}
 .state{font-size:17px;font-weight:600;margin:4px 0 12px}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:0}dt{color:#57606a}
 dd{margin:0;overflow-wrap:anywhere}.sha{font:11px/1.4 ui-monospace,monospace}
@@ -137,7 +137,7 @@ def _points(points: Sequence[Sequence[Any]]) -> Iterator[str]:
         bar = ""
         if low is not None and high is not None:
             bar = f"{low:g} {range_bar(value, low, high)} {high:g}"
-        yield f"<tr><td>{escape(str(key))}</td><td class=n>{shown_figure(value)}</td>"
+        yield f"<tr><td>{escape(str(key))}</td><td class=n>{escape(str(value))}</td>"
         yield f"<td>{escape(str(unit))}</td><td>{bar}</td></tr>"
     yield "</table>"
 

@@ -9,7 +9,6 @@ start.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
@@ -44,7 +43,7 @@ from edge.commission.steps import (
 from edge.commission.stepstatus import StepStatus, all_steps
 from edge.commission.verdict import Finding
 from edge.control.protocol import VerbError
-from edge.core import Contact, Draft, Stamp
+from edge.core import Draft, Stamp
 from edge.core.release import VERSION
 from edge.gateway.acceptancesheet import acceptance_event, sheet_file
 from edge.gateway.commissionexams import (
@@ -55,7 +54,7 @@ from edge.gateway.commissionexams import (
     examine_record,
 )
 from edge.gateway.commissionfiles import CommissionFiles
-from edge.gateway.manifestsigner import SignBytes
+from edge.gateway.commissionhooks import CommissionHooks
 from edge.gateway.scantargets import site_targets
 from edge.wire.contract.acceptance import AcceptanceStatus, AcceptedState
 from edge.wire.records import iso_time
@@ -65,18 +64,6 @@ STALE_LISTED: Final = 32
 CONTACT_KINDS: Final = ("contact", "pulses", "bay", "signal")
 WIRED: Final = ("lane", *CONTACT_KINDS)  # to the lines of the box
 KEPT_ANEW: Final = "this could not be kept on the disk ({error}), so nothing has changed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommissionHooks:
-    """What becomes known outside: the event, the drive that wants contacts, a changed status."""
-
-    publish: Callable[[Draft], None]
-    watch_drive: Callable[[Callable[[Sequence[Contact]], None] | None], None]
-    changed: Callable[[], None]
-    board: str
-    board_serial: str
-    sign: SignBytes | None
 
 
 class Commissioning:

@@ -31,7 +31,8 @@ from edge.gateway.calibrationsetup import expired_findings
 from edge.gateway.changescope import ChangeScope
 from edge.gateway.commissionexams import ExaminedGateway
 from edge.gateway.commissionfiles import CommissionFiles
-from edge.gateway.commissioning import CommissionHooks, Commissioning
+from edge.gateway.commissionhooks import CommissionHooks
+from edge.gateway.commissioning import Commissioning
 from edge.gateway.configverb import ConfigVerb
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaymeta import gateway_meta

@@ -34,11 +34,11 @@ p { margin: .25em 0 }
 """
 MOBILE_DATA: Final = (
     ("en", "Switch mobile data off on the phone, or it leaves this network."),
-    ("zh", "请先关闭手机的移动数据,否则手机会离开此网络。"),
+    ("zh", "请先关闭手机的移动数据，否则手机会离开此网络。"),
 )
 WARNING: Final = (
     ("en", "The phone warns of the certificate: compare its fingerprint with the box's."),
-    ("zh", "手机会提示证书警告:请与设备显示的指纹核对。"),
+    ("zh", "手机会提示证书警告：请与设备显示的指纹核对。"),
 )
 
 

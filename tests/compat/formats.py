@@ -35,6 +35,8 @@ FORMATS: Final[Mapping[str, str]] = {
     "state: drivers, gas index": "drivers.chips._saved_state:HEAD",
     "state: drivers, dsmr": "drivers.chips.dsmr:HEAD",
     "state: drivers, canoga": "drivers.chips.canoga:FORM",
+    "state: box": "edge.gateway.boxchange:STATE_VERSION",
+    "backup": "edge.diagnose.backupfile:VERSION",
     "commissioning": "edge.commission.session:VERSION",
     "acceptance sheet": "edge.commission.sheet:SHEET_VERSION",
     "site file": "edge.config.model:VERSION",

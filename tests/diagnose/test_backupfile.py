@@ -136,7 +136,9 @@ def test_a_link_a_device_and_an_extended_head_are_no_parts(kind: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x", b"\x1f\x8b", gzip.compress(b""), gzip.compress(b"x" * 600)]
+    "data",
+    [b"", b"x", b"\x1f\x8b", gzip.compress(b"", mtime=0), gzip.compress(b"x" * 600, mtime=0)],
+    ids=["nothing", "a letter", "a beginning", "packed nothing", "packed letters"],
 )
 def test_what_is_no_backup_is_said_to_be_none(data: bytes) -> None:
     with pytest.raises(BackupFileError):

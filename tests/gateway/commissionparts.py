@@ -21,7 +21,8 @@ from edge.core import Bad, Contact, Draft, Point, Quantity, Reading, Reason, Sam
 from edge.core.clock import Stamp, TimeQuality
 from edge.gateway.commissionexams import ExaminedGateway
 from edge.gateway.commissionfiles import CommissionFiles
-from edge.gateway.commissioning import CommissionHooks, Commissioning
+from edge.gateway.commissionhooks import CommissionHooks
+from edge.gateway.commissioning import Commissioning
 from edge.gateway.commissionverb import CommissionVerb
 from edge.gateway.linewatch import LineWatch
 from edge.gateway.manifestsigner import SignBytes

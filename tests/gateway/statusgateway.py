@@ -19,7 +19,8 @@ from edge.gateway.busworkers import BusWorkers
 from edge.gateway.calibrationsetup import expired_findings
 from edge.gateway.commissionexams import ExaminedGateway
 from edge.gateway.commissionfiles import CommissionFiles
-from edge.gateway.commissioning import CommissionHooks, Commissioning
+from edge.gateway.commissionhooks import CommissionHooks
+from edge.gateway.commissioning import Commissioning
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaystatus import StatusSources
 from edge.gateway.healthsources import HealthSources

@@ -130,6 +130,7 @@ class DoorScene:
                 "lsmod | grep -E 'cdc|rndis|usbnet'; ip -o link; dmesg | tail -20; true"
             )
             raise GuestError(f"{error}\n{said}") from error
+        self.run("udevadm settle --timeout=60")  # it is renamed
         name = self.run(f"{adapters}; true").split(":")[1].strip()
         self.run("ip netns add laptop")
         self.run(f"ip link set {name} netns laptop")

@@ -102,7 +102,7 @@ def _ends(scene: DoorScene, found: SimpleNamespace) -> None:
     found.lasted_s = scene.uptime_s() - began_s
     found.listening_after = scene.listening()
     found.radio_after = scene.radio()
-    found.files_after = scene.run(f"grep -rlF -e {KEY} /run; true").split()
+    found.files_after = scene.run(f"grep -rlF -e {KEY} /run 2>/dev/null; true").split()
     found.tables_after = scene.run("nft list tables; true").strip()
     found.status_after = scene.run(f"{COMMAND} status; echo $?")
 
