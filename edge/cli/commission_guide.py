@@ -135,7 +135,7 @@ def _sign(asker: CommissionAsker) -> int:
     if _wanted(f"Sign the acceptance now ({words})? y/n > ") not in ("y", "yes"):
         raise LeftError
     by = _line(f"Signed by (Enter your name; you began as {state['by']}): ")
-    note = _wanted("A note for the sheet (Enter: none) > ")
+    note = input("A note for the sheet (Enter: none) > ").strip()
     state = asker.ask("sign", by=by, note=note, reservations=not passed)
     number = state["number"]
     echo(f"Sheet {number} is signed: `kerbstone commission export acceptance-{number}.html`")

@@ -29,6 +29,8 @@ from edge.process.plausibility.relations import point_relations
 
 Direction = Literal["import", "export", "either"]
 VALUES_SHOWN: Final = 6
+LOST: Final = (Reason.SILENT, Reason.CRC, Reason.BUSY)  # may be of this answer alone
+READ_OFTEN: Final = 3  # readings without a value: that is no chance
 FAHRENHEIT_C: Final = (-30.0, 60.0)
 """What a value in degrees Fahrenheit is then; a warm day in Celsius is no mistake."""
 NEIGHBOUR_BY: Final[Mapping[Quantity, float]] = {
@@ -79,6 +81,12 @@ def judge_device(seen: DeviceSeen) -> list[Finding]:
         return [finding("device_silent", device=seen.device, why=seen.why or "no answer")]
     last = _last_known(answered)
     found = [*_without_value(seen.device, last, seen.refused)]
+    lost = [each for each in found if each.figures.get("why") in LOST]
+    if lost and len(seen.readings) < READ_OFTEN:
+        found = [each for each in found if each not in lost]
+        found.append(
+            finding("answers_poorly", device=seen.device, count=0, asked=len(seen.readings))
+        )
     lacking = sum(reading.value is None for reading in last)
     whole = sum(sum(r.value is None for r in sweep) == lacking for sweep in seen.readings)
     if whole < len(seen.readings):
@@ -95,7 +103,10 @@ def judge_device(seen: DeviceSeen) -> list[Finding]:
     wrong = {str(each.figures["point"]) for each in found if "point" in each.figures}
     found += _by_each_other(seen.device, points, figures, wrong)
     found += _by_neighbours(seen, last, wrong)
-    found += judge_meter(seen.device, points, figures, seen.direction)
+    meter = [*judge_meter(seen.device, points, figures, seen.direction)]
+    if any(each.kind == "phases_crossed" for each in meter):  # its remedy is the better one
+        found = [each for each in found if each.figures.get("fault") != "phases_swapped"]
+    found += meter
     found += _by_growth(seen.growth)
     if all(each.verdict == "passed" for each in found):
         found.insert(0, finding("device_answers", device=seen.device, values=values_text(last)))

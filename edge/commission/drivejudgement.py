@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.commission.looptrace import DriveTrace, LoopReading, Presence, read_all
+from edge.commission.looptrace import OPEN, DriveTrace, LoopReading, Presence, read_all
 from edge.commission.seenpassage import (
     SeenPassage,
     order_is_unclear,
@@ -33,6 +33,7 @@ LENGTH_SHARE: Final = 0.25
 UNEVEN: Final = 0.25
 SLACK_S: Final = 0.04
 BOUNCES: Final = 6
+BESIDE_NS: Final = 200_000_000  # cards of two lanes answer at other times
 BEFORE_NS: Final = 1_000_000_000  # a plot begins so long before the passage
 
 
@@ -69,11 +70,11 @@ def judge_drive(
     own = _own(passages, driven, told)
     found = [*_lines(driven, readings, own)]
     if not passages:
-        found.append(
-            finding("nothing_moved", lane=driven.name, seconds=(to_ns - trace.from_ns) // 10**9)
-        )
+        found.append(_still(driven, trace, to_ns))
         return DriveSeen(tuple(found), (), None)
     if own is None:
+        if not any(readings[source].moved for source in loops_of(driven)):
+            found.append(_still(driven, trace, to_ns))
         found += _by_others(driven, passages, readings)
         return DriveSeen(tuple(found), tuple(passages), None)
     found += _placed(driven, own, readings)
@@ -131,7 +132,7 @@ def _joined(group: Sequence[SeenPassage], driven: LaneSetup) -> SeenPassage | No
     here = [each for each in pairs if each.lane == driven.name and each.kind != "crossed"]
     for one in (here, pairs):
         if len(one) == 1:
-            return one[0]
+            return None if any(_is_beside(each, one[0]) for each in group) else one[0]
     if pairs:
         return None  # two vehicles beside each other
     singles = [each for each in group if each.lane == driven.name]
@@ -216,6 +217,7 @@ def _beside(
     others = {
         source
         for each in group
+        if not _is_beside(each, own)
         for span in each.spans
         if (source := span.source) not in own.sources
         and source.rpartition(".")[0] != driven.name
@@ -223,6 +225,18 @@ def _beside(
     }
     for source in sorted(others):
         yield finding("splashover", other=source, lane=driven.name)
+
+
+def _is_beside(each: SeenPassage, own: SeenPassage) -> bool:
+    """Another vehicle: a pair of another lane that was reached before its own, or left after it.
+    What a loop feels of the lane beside it begins later, and ends earlier."""
+    if each.lane == own.lane or len(each.spans) < 2 or "crossed" in (each.kind, own.kind):
+        return False
+    return each.at_ns < own.at_ns - BESIDE_NS or _end_ns(each) > _end_ns(own) + BESIDE_NS
+
+
+def _end_ns(passage: SeenPassage) -> int:
+    return max(1 << 62 if each.off_ns == OPEN else each.off_ns for each in passage.spans)
 
 
 def _overlap(one: Presence, other: Presence) -> bool:
@@ -280,6 +294,10 @@ def _agrees(measured_kmh: float, shown_kmh: float) -> bool:
 def _middle_kmh(shown_kmh: float) -> float:
     """The true speed, most likely: half of what a speedometer may add."""
     return max(1.0, (shown_kmh + (shown_kmh - 4.0) / 1.1) / 2)
+
+
+def _still(driven: LaneSetup, trace: DriveTrace, to_ns: int) -> Finding:
+    return finding("nothing_moved", lane=driven.name, seconds=(to_ns - trace.from_ns) // 10**9)
 
 
 def _seen(driven: LaneSetup, own: SeenPassage) -> Finding:

@@ -12,7 +12,8 @@ FindingKind = Literal[
     # devices
     "device_answers", "device_silent", "answers_poorly", "no_value", "refused_values",
     "out_of_range", "unusual", "wrong_factor",
-    "fahrenheit", "feeds_out", "takes_in", "phase_backwards", "no_load", "contradiction",
+    "fahrenheit", "feeds_out", "takes_in", "phase_backwards", "phases_crossed", "no_load",
+    "contradiction",
     "power_unit", "energy_unit", "energy_agrees", "differs_from", "voltage_off", "frequency_off",
     "rotation_left",
     # lanes
@@ -25,8 +26,8 @@ FindingKind = Literal[
     # what the box cannot measure
     "loop_unmeasured", "loop_measured", "loop_outside",
     # the wires, and the city
-    "not_scanned", "scan_done", "unmatched", "not_answered", "record_confirmed",
-    "record_at_broker", "record_waits",
+    "not_scanned", "scan_done", "unmatched", "named_only", "dismissed", "not_answered",
+    "record_confirmed", "record_at_broker", "record_old", "record_waits",
 ]  # fmt: skip
 VerdictWord = Literal["passed", "unproven", "doubtful", "failed"]
 
@@ -94,6 +95,12 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
     "phase_backwards": FindingText(
         "failed", "{phase} of {device} counts {value} W against the other phases.",
         "Turn the current transformer of this phase.",
+    ),
+    "phases_crossed": FindingText(
+        "failed", "The power factors of {device} are {l1} in L1, {l2} in L2 and {l3} in L3: "
+        "currents are measured with the voltage of another phase.",
+        "Check which current transformer belongs to which phase, and put each to the voltage of "
+        "its own. Turn none round before.",
     ),
     "no_load": FindingText(
         "unproven", "{device} measures {value} W: too little to show which way it counts.",
@@ -271,12 +278,20 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
         "Search them: `sudo kerbstone commission scan`.",
     ),
     "scan_done": FindingText(
-        "passed", "{places} searched: {count} answered, and the site file names all of them.",
+        "passed", "{places} searched: {count} answered; the site file names {matched} of them.",
     ),
     "unmatched": FindingText(
         "doubtful", "{what} at {place} answered, and the site file does not name it.",
         "Name it (`kerbstone commission name {id} NAME`) and put its table into the site file, or "
         "dismiss it (`kerbstone commission dismiss {id}`).",
+    ),
+    "named_only": FindingText(
+        "unproven", "{what} at {place} was named {name}; the site file does not have it.",
+        "Put its table into the site file (`kerbstone commission name {id} {name}` prints it), "
+        "then search again.",
+    ),
+    "dismissed": FindingText(
+        "passed", "{what} at {place} answered, and is not to be read: it was dismissed.",
     ),
     "not_answered": FindingText(
         "doubtful", "{device} did not answer the search at {place}.",
@@ -288,6 +303,11 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
     "record_at_broker": FindingText(
         "passed", "The broker has confirmed a record {age} s ago. Whether the city stores it is "
         "not told with uplink.confirm = \"broker\".",
+    ),
+    "record_old": FindingText(
+        "unproven", "The last record was confirmed {age} s ago ({link}).",
+        "One is due every {period} s. `kerbstone doctor` looks at the way to the city; then test "
+        "again.",
     ),
     "record_waits": FindingText(
         "unproven", "No record has been confirmed since the daemon started ({link}).",

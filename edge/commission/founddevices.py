@@ -6,6 +6,7 @@ file.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -55,7 +56,7 @@ def parse_scan(found: Any) -> tuple[list[ScannedPlace], list[FoundDevice]]:
             here = [_parse_device(str(row["place"])[:WORDS], one) for one in row["devices"]]
             places.append(ScannedPlace(str(row["place"])[:WORDS], len(here), refused, whole))
             devices += here
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"this is not what `kerbstone scan --json` prints: {error!r}") from error
     if len(devices) > FOUND_LIMIT or len(places) > FOUND_LIMIT:
         raise ValueError(f"more than {FOUND_LIMIT} devices or places")
@@ -67,6 +68,8 @@ def _parse_device(place: str, one: Mapping[str, Any]) -> FoundDevice:
         str(key)[:64]: value if isinstance(value, int | float) else str(value)[:WORDS]
         for key, value in list(one["options"].items())[:16]
     }
+    if not all(math.isfinite(each) for each in options.values() if not isinstance(each, str)):
+        raise TypeError("an option is a number that JSON has not")
     driver = str(one["driver"])[:64]
     return FoundDevice(
         found_id(place, driver, options),
@@ -129,9 +132,17 @@ def judge_scan(
         return [finding("not_scanned")]
     results: list[Finding] = []
     matched = {matched_device(site, places, one) for one in found}
+    decided: list[Finding] = []
     for one in found:
-        if one.state == "open" and not matched_device(site, places, one):
-            results.append(finding("unmatched", what=one.what, place=one.place, id=one.id))
+        if matched_device(site, places, one):
+            continue
+        words = {"what": one.what, "place": one.place}
+        if one.state == "open":
+            results.append(finding("unmatched", **words, id=one.id))
+        elif one.state == "named":
+            results.append(finding("named_only", **words, id=one.id, name=one.name))
+        else:
+            decided.append(finding("dismissed", **words))
     whole = [one for one in searched if one.whole and not one.refused]
     for one_place in whole:
         bus = places.get(one_place.place, "")
@@ -144,7 +155,8 @@ def judge_scan(
         return [finding("not_scanned"), *results]
     if not results:
         count = sum(one.count for one in whole)
-        results.append(
-            finding("scan_done", places=", ".join(one.place for one in whole[:4]), count=count)
-        )
-    return results
+        names = ", ".join(one.place for one in whole[:4])
+        here = {one.place for one in whole}
+        known = sum(one.place in here and matched_device(site, places, one) != "" for one in found)
+        results.append(finding("scan_done", places=names, count=count, matched=known))
+    return [*results, *decided]

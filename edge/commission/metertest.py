@@ -19,6 +19,9 @@ ANGLES: Final = ("voltage_angle_l2", "voltage_angle_l3")
 ANGLE_BY: Final = 40.0
 FACTORS: Final = (1000.0, 100.0, 10.0)
 SMALL_FACTOR: Final = 10.0
+CROSSED_VA: Final = 20.0  # of each phase
+CROSSED_SUM: Final = 0.25
+ALL_MOVED: Final = (-0.65, -0.35)
 POWER_FACTORS: Final = (0.25, 1.15)
 
 
@@ -31,6 +34,9 @@ def judge_meter(
     if power is None or "power" not in figures or "voltage_l1" not in points:
         return
     total = figures["power"].mean
+    if direction != "either" and (crossed := _crossed(device, figures)) is not None:
+        yield crossed  # signs and sums say nothing then
+        return
     unit = [*_unit(device, figures)]
     yield from unit
     if unit or power.quantity not in SIGNED_QUANTITIES:
@@ -41,17 +47,19 @@ def judge_meter(
         if direction != "either":
             yield finding("no_load", device=device, value=total, least=LOAD_W)
         return
-    against = [
-        key for key, watts in each.items()
-        if abs(watts) > max(QUIET_W, PHASE_SHARE * size) and watts * total < 0
-    ]  # fmt: skip
-    if against and direction != "either":
+    if direction == "either":
+        return
+    way = 1 if direction == "import" else -1
+    loaded = {k: v for k, v in each.items() if abs(v) > max(QUIET_W, PHASE_SHARE * size)}
+    against = [key for key, watts in loaded.items() if watts * way < 0]
+    if loaded and len(against) < len(loaded):
+        # not all of them: by the largest one that is turned round the sum may have any sign
         for key in against:
             yield finding("phase_backwards", phase=key, device=device, value=each[key])
-    if direction == "import" and total < 0:
-        yield finding("feeds_out", device=device, value=abs(total))
-    elif direction == "export" and total > 0:
-        yield finding("takes_in", device=device, value=total)
+    elif total * way < 0:
+        yield finding(
+            "feeds_out" if direction == "import" else "takes_in", device=device, value=abs(total)
+        )
 
 
 def _rotation(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[Finding]:
@@ -84,3 +92,32 @@ def _unit(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[Finding]:
                     "power_unit", device=device, power=power, product=product, factor=1 / by
                 )
                 return
+
+
+def _crossed(device: str, figures: Mapping[str, GaugeFigure]) -> Finding | None:
+    """Currents that are measured with the voltage of another phase, by the power factors.
+
+    Of two that are exchanged the angles are 120 degrees off, each its way: with that of the third
+    phase the three add up to nothing. One that is turned round, or two, make them add up to one.
+    Where all have moved on by a phase, all are near to -0.5; a meter that is turned round as a
+    whole has a better one.
+    """
+    factors = []
+    for phase in PHASES:
+        known = [figures.get(key + phase) for key in ("voltage", "current", "power")]
+        if any(one is None or one.low < 0 < one.high for one in known):
+            return None
+        volts, amps, watts = (one.mean for one in known if one is not None)
+        if volts * abs(amps) < CROSSED_VA:
+            return None
+        factors.append(watts / (volts * abs(amps)))
+    low, _, high = sorted(factors)
+    if low < -1.1 or high > 1.1:
+        return None  # a unit is wrong
+    two = low < -0.4 and high > 0.4 and high - low > 1.2 and abs(sum(factors)) < CROSSED_SUM
+    worst, best = ALL_MOVED
+    if not two and not (worst <= low and high <= best):
+        return None
+    return finding(
+        "phases_crossed", device=device, l1=factors[0], l2=factors[1], l3=factors[2],
+    )  # fmt: skip

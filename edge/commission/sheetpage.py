@@ -156,6 +156,9 @@ def _loops(heading: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "</tr>"
     yield "</table>"
     for row in rows:
+        if row["stale"]:
+            yield f'<p class="stale">{escape(row["subject"])}: the site file changed since this '
+            yield "was measured: measure it again.</p>"
         for one in row["findings"]:
             if one["kind"] == "loop_outside":
                 yield f"<p>{escape(one['text'])} <i>{escape(one['remedy'])}</i></p>"

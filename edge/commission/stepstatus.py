@@ -33,7 +33,9 @@ def step_status(session: CommissionSession, step: CommissionStep, serial: str) -
     if step.kind == "loop":
         numbers = {k: float(v) for k, v in filled.items() if not isinstance(v, str)}
         found = judge_loop(step.subject, numbers)
-        return StepStatus(step, found, worst_verdict(found), bool(numbers), "", None, filled)
+        stale = "" if result is None else stale_reason(result, step, serial)
+        verdict = Verdict.UNPROVEN if stale else worst_verdict(found)
+        return StepStatus(step, found, verdict, bool(numbers), stale, result, filled)
     if result is None:
         found = untouched(step)
         return StepStatus(step, found, Verdict.UNPROVEN, False, "", None, filled)

@@ -27,6 +27,8 @@ from edge.uplink.delivery import ConnectionState
 READS: Final = 3
 READ_S: Final = 12.0  # for all of them; a slow bus has one
 DRIVE_S: Final = 300.0
+OLD_PERIODS: Final = 3  # without a confirmed record: the way to the city is open no more
+OLD_S: Final = 60
 PASSAGES_SHOWN: Final = 30
 
 
@@ -197,5 +199,9 @@ def examine_record(gateway: ExaminedGateway) -> list[Finding]:
         link = "connected" if connected else connection.failure or "not connected"
         return [finding("record_waits", link=link, period=gateway.site.place.period_s)]
     age_s = max(0, gateway.clock.now().mono_ns - connection.confirmed_ns) // 1_000_000_000
+    period_s = gateway.site.place.period_s
+    if age_s > OLD_PERIODS * period_s + OLD_S:
+        link = "connected" if connected else connection.failure or "not connected"
+        return [finding("record_old", age=age_s, link=link, period=period_s)]
     platform = gateway.site.uplink.confirm == "platform"
     return [finding("record_confirmed" if platform else "record_at_broker", age=age_s)]

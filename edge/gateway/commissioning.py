@@ -29,6 +29,7 @@ from edge.commission.session import (
     StepResult,
     decode_session,
     encode_session,
+    stale_reason,
     stale_steps,
 )
 from edge.commission.sheet import SheetBox, make_sheet, open_steps
@@ -126,6 +127,8 @@ class Commissioning:
 
     async def sheet(self, number: int) -> tuple[dict[str, Any], str]:
         """A sheet, and the same as a page. Raises VerbError."""
+        if number > self._session.number:  # one that could not be kept was never signed
+            raise VerbError(f"there is no sheet {number} on this box")
         try:
             found = await asyncio.to_thread(self._files.sheet, number)
             page = await asyncio.to_thread(self._files.page, number)
@@ -149,16 +152,16 @@ class Commissioning:
             session.steps = {k: v for k, v in session.steps.items() if k in self.steps}
             session.fields = {k: v for k, v in session.fields.items() if k in self.steps}
 
-        await self._change(change)
+        await self._change(change, opens=True)
 
     async def test(self, step: CommissionStep) -> None:
         """Do a step that needs nobody to drive. Raises VerbError."""
         figures: dict[str, Any] = {}
         if step.kind == "device":
-            direction = self._session.fields.get(step.id, {}).get("direction", "import")
-            found, figures = await examine_device(
-                self._gateway, step.subject, cast("Direction", direction)
-            )
+            direction = _direction(self._session.fields.get(step.id, {}))
+            found, figures = await examine_device(self._gateway, step.subject, direction)
+            if direction != _direction(self._session.fields.get(step.id, {})):
+                raise VerbError("somebody has changed the direction meanwhile: test again")
         elif step.kind in CONTACT_KINDS:
             found = self._contacts.examine(step)
         elif step.id == RECORD:
@@ -177,6 +180,12 @@ class Commissioning:
     def begin_drive(self, lane: str, told: ToldDrive) -> None:
         """From now on the loops are looked at. Raises VerbError."""
         self._must_be_open()
+        runs = self.drive
+        if runs is not None and runs.running and runs.lane.name != lane:
+            raise VerbError(
+                f"a drive over {runs.lane.name} runs, maybe of somebody else: finish it, or "
+                "`kerbstone commission cancel`"
+            )
         self.drive = LaneDrive(self._gateway, self._lanes[lane], told)
         self._hooks.watch_drive(self.drive.take)
 
@@ -218,11 +227,17 @@ class Commissioning:
         """Fill in what the box cannot measure; None empties it."""
 
         def change(session: CommissionSession) -> None:
-            fields = {**session.fields.get(step.id, {})}
+            former = session.steps.get(step.id)
+            old = step.kind == "loop" and former is not None and stale_reason(former, step, "")
+            fields = {} if old else {**session.fields.get(step.id, {})}
             fields.pop(key, None)
             if value is not None:
                 fields[key] = value
-            session.fields[step.id] = fields
+            before, session.fields[step.id] = session.fields.get(step.id, {}), fields
+            if step.kind == "loop":  # which line it was then, by whom; its fields are judged anew
+                session.steps[step.id] = StepResult([], self._wall_s(), session.by, step.configured)
+            elif step.kind == "device" and _direction(before) != _direction(fields):
+                session.steps.pop(step.id, None)  # it was judged by the other one
 
         self._must_be_open()
         await self._change(change)
@@ -260,11 +275,42 @@ class Commissioning:
     async def sign(self, by: str, note: str, *, reservations: bool) -> SignedSheet:
         """Make the sheet, keep it, and tell the city. Raises VerbError."""
         self._must_be_open()
-        now, statuses = self._gateway.clock.now(), self.statuses()
-        number = self._session.number + 1
+        made: dict[str, Any] = {}
+
+        def change(session: CommissionSession) -> None:
+            """While nobody else changes anything: what was found by now is what is signed."""
+            sheet = self._sheet_to_sign(session, by, note, reservations=reservations)
+            made.update(sheet_file(sheet, self._hooks.sign))
+            serials = self._serials()
+            session.sheet = SignedSheet(
+                sheet["number"], made["sha256"], sheet["state"], by, self._wall_s(),
+                "signature" in made,
+                {id_: step.configured for id_, step in self.steps.items()},
+                {id_: serials[id_] for id_ in self.steps if serials.get(id_)},
+                told=False,
+            )  # fmt: skip
+            session.number, session.by = sheet["number"], ""
+
+        async def keep(session: CommissionSession) -> None:
+            page = await asyncio.to_thread(sheet_page, made)
+            await asyncio.to_thread(self._files.keep_sheet, session.number, made, page)
+
+        session = await self._change(change, first=keep)
+        self._publish(made)
+        try:
+            await asyncio.to_thread(self._files.tidy)
+        except OSError as error:
+            LOG.warning("old acceptance sheets stay: %s", error)
+        assert session.sheet is not None
+        return session.sheet
+
+    def _sheet_to_sign(
+        self, session: CommissionSession, by: str, note: str, *, reservations: bool
+    ) -> dict[str, Any]:
         try:
             sheet = make_sheet(
-                self._box(now), number, self._session, statuses, by=by, note=note
+                self._box(self._gateway.clock.now()), session.number + 1, session,
+                all_steps(session, self.steps, self._serials()), by=by, note=note,
             )  # fmt: skip
         except ValueError as error:
             raise VerbError(str(error)) from error
@@ -273,26 +319,7 @@ class Commissioning:
             raise VerbError(
                 f"these steps have not passed: {left}. Do them, or sign with reservations"
             )
-        file = sheet_file(sheet, self._hooks.sign)
-        serials = self._serials()
-        signed = SignedSheet(
-            number, file["sha256"], sheet["state"], by, self._wall_s(), "signature" in file,
-            {id_: step.configured for id_, step in self.steps.items()},
-            {id_: serials[id_] for id_ in self.steps if serials.get(id_)},
-            told=False,
-        )  # fmt: skip
-
-        def change(session: CommissionSession) -> None:
-            session.number, session.sheet, session.by = number, signed, ""
-
-        async def keep() -> None:
-            page = await asyncio.to_thread(sheet_page, file)
-            await asyncio.to_thread(self._files.keep_sheet, number, file, page)
-
-        await self._change(change, first=keep)
-        await asyncio.to_thread(self._files.tidy)
-        self._publish(file)
-        return signed
+        return sheet
 
     async def tell_again(self) -> None:
         """After a start: a sheet of which nobody knows whether the city was told."""
@@ -327,7 +354,7 @@ class Commissioning:
                 session.sheet = msgspec.structs.replace(session.sheet, told=True)
 
         try:
-            await self._change(change)
+            await self._change(change, opens=True)
         except VerbError as error:
             LOG.warning("the acceptance will be told again after the next start: %s", error)
 
@@ -355,22 +382,29 @@ class Commissioning:
     async def _change(
         self,
         change: Callable[[CommissionSession], None],
-        first: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """On a copy, which counts once it is on the card. Raises VerbError."""
+        first: Callable[[CommissionSession], Awaitable[None]] | None = None,
+        *,
+        opens: bool = False,
+    ) -> CommissionSession:
+        """On a copy, which counts once it is on the card. `opens`: also where nobody has begun.
+        Raises VerbError."""
         async with self._changing:
+            if not opens:
+                self._must_be_open()  # somebody may have signed while this one waited
             before = self.status()
             session = decode_session(encode_session(self._session))
             change(session)
             try:
+                session = decode_session(encode_session(session))  # or nobody could read it again
                 if first is not None:
-                    await first()
+                    await first(session)
                 await asyncio.to_thread(self._files.save, session)
             except (OSError, ValueError) as error:
                 raise VerbError(KEPT_ANEW.format(error=error)) from error
             self._session = session
         if self.status() != before:
             self._hooks.changed()
+        return session
 
     def _scanned(self, session: CommissionSession) -> list[Finding]:
         return judge_scan(self._site, self._places, session.searched, session.found)
@@ -395,3 +429,8 @@ class Commissioning:
             time="" if now.tq.is_guessed else iso_time(now.wall_ns), time_quality=str(now.tq),
             confirm=self._site.uplink.confirm,
         )  # fmt: skip
+
+
+def _direction(fields: Mapping[str, float | str]) -> Direction:
+    """Which way power may flow, as the technician has said it."""
+    return cast("Direction", fields.get("direction", "import"))

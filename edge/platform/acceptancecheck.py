@@ -34,19 +34,24 @@ def check_sheet(
     """Of a file. `told_sha256` is what the event said. Raises ValueError for what is no sheet."""
     try:
         file = json.loads(data)
+        sheet = file.get("sheet") if isinstance(file, dict) else None
+        if not isinstance(sheet, dict) or sheet.get("kind") != KIND:
+            raise ValueError("this is no acceptance sheet")
+        digest = sheet_digest(sheet)
     except RecursionError as error:
         raise ValueError("this is no acceptance sheet") from error
-    sheet = file.get("sheet") if isinstance(file, dict) else None
-    if not isinstance(sheet, dict) or sheet.get("kind") != KIND:
-        raise ValueError("this is no acceptance sheet")
-    digest, faults, notes, signed_by = sheet_digest(sheet), [], [], ""
+    faults: list[str] = []
+    notes: list[str] = []
+    signed_by = ""
     if file.get("sha256") != digest:
         faults.append("its digest is not that of its contents: it was changed")
     if told_sha256 is not None and told_sha256.lower() != digest:
         faults.append("it is not the sheet that the gateway told of")
     signature = file.get("signature")
     if not isinstance(signature, dict):
-        notes.append("it is not signed: compare its digest with the event of the gateway")
+        # whoever changes a sheet leaves its signature out: then the event has to prove it
+        unproven = faults if keys is not None and told_sha256 is None else notes
+        unproven.append("it is not signed: compare its digest with the event of the gateway")
     elif keys is None:
         notes.append("its signature was not checked: give --keys")
     else:

@@ -58,6 +58,8 @@ class Typed:
         ):  # fmt: skip
             if key in question:
                 return value
+        if "A note" in question:
+            return "Quelle am Kran: L2 fehlt"
         return "y" if "Sign the acceptance" in question else ""
 
 
@@ -74,6 +76,8 @@ def test_all_steps_and_the_signature(
     sheet = box.owner.session.sheet
     assert sheet is not None
     assert sheet.state == "reservations", "the wires were not searched"
+    note = asyncio.run(box.state(form="json"))["file"]["sheet"]["note"]
+    assert note == "Quelle am Kran: L2 fehlt", "as it was typed"
 
 
 @pytest.mark.parametrize("place", ["Your name", "Speed you will drive", "resistance_ohm", "Sign"])

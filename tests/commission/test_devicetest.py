@@ -1,6 +1,7 @@
 """One device: what its readings say by themselves, by each other and by its neighbours."""
 
 from collections.abc import Mapping, Sequence
+from math import cos, radians
 from typing import Any
 
 import pytest
@@ -68,6 +69,54 @@ def test_one_transformer_that_is_mounted_backwards() -> None:
     (found,) = judged(METER, wrong)
     assert found.kind == "phase_backwards"
     assert found.figures["phase"] == "power_l2"
+
+
+def test_the_largest_phase_that_is_turned_round_blames_no_other() -> None:
+    """The sum has its sign then."""
+    wrong = {**SOUND, "current_l2": -8.0, "power_l2": -1800.0, "power": -920.0}
+    (found,) = judged(METER, wrong)
+    assert (found.kind, found.figures["phase"]) == ("phase_backwards", "power_l2")
+    (found,) = judged(METER, {k: -v if k.startswith("power") else v for k, v in wrong.items()},
+                      direction="export")  # fmt: skip
+    assert (found.kind, found.figures["phase"]) == ("phase_backwards", "power_l2")
+
+
+def test_a_sum_that_contradicts_its_phases_blames_none_of_them() -> None:
+    assert kinds(judged(METER, {**SOUND, "power": -1320.0})) == ["contradiction"]
+
+
+def wired(order: tuple[int, int, int], degrees: float, amps: Sequence[float]) -> dict[str, float]:
+    """A load of this angle, where the transformer of phase `order[n]` sits at input n."""
+    values = {"frequency": 50.0}
+    for n, phase in enumerate(order):
+        angle = radians(degrees + 120 * (n - phase))
+        values |= {
+            f"voltage_l{n + 1}": 230.0, f"current_l{n + 1}": amps[phase],
+            f"power_l{n + 1}": 230.0 * amps[phase] * cos(angle),
+        }  # fmt: skip
+    return {**values, "power": sum(values[f"power_l{n}"] for n in (1, 2, 3))}
+
+
+@pytest.mark.parametrize("amps", [(2.0, 2.0, 2.0), (3.0, 3.1, 6.0), (0.15, 6.0, 3.0)])
+def test_transformers_of_other_phases_are_told_and_no_sound_one_is_to_be_turned(
+    amps: tuple[float, float, float],
+) -> None:
+    for degrees in (-10.0, 0.0, 18.0, 35.0):
+        assert kinds(judged(METER, wired((0, 1, 2), degrees, amps))) == ["device_answers"]
+        for order in ((1, 0, 2), (2, 1, 0), (0, 2, 1)):
+            (found,) = judged(METER, wired(order, degrees, amps))
+            assert found.kind == "phases_crossed", (order, degrees)
+    for order in ((1, 2, 0), (2, 0, 1)):
+        (found,) = judged(METER, wired(order, 0.0, amps))
+        assert found.kind == "phases_crossed", order
+
+
+def test_an_answer_that_was_lost_in_part_is_no_lack_of_the_device() -> None:
+    """A slow bus has time for one reading, and a frame of that was lost."""
+    part: dict[str, Sample] = {**SOUND, **{f"current_l{n}": Bad(Reason.SILENT) for n in (1, 2, 3)}}
+    once = judge_device(DeviceSeen("d", [readings(METER, part)], {}))
+    assert kinds(once) == ["answers_poorly"]
+    assert kinds(judged(METER, part)) == ["no_value"], "three times is no chance"
 
 
 def test_a_meter_without_a_load_is_unproven() -> None:

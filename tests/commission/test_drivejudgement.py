@@ -291,3 +291,40 @@ def test_what_is_kept_of_a_drive_holds_no_other_vehicle() -> None:
     loops = seen.figures["loops"]
     assert isinstance(loops, list)
     assert len(loops) == len(seen.own.spans)
+
+
+def test_a_dead_pair_is_named_while_others_pass_on_another_lane() -> None:
+    """Nobody finds his drive in the list then, and no drive but his own was asked for."""
+    street = DrivenStreet({"a": (4.0, 2.0), "b": (4.0, 2.0)})
+    for n in range(3):
+        street.vehicle("b", 5.0 + 12 * n, 45.0, 4.5)
+    seen = judged(street, [setup_of("a"), setup_of("b")], ToldDrive(31.0))
+    assert kinds(seen) == {"nothing_moved", "which_was_yours"}
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(SPEEDS, SPEEDS, st.floats(0.3, 1.2), st.booleans())
+def test_a_vehicle_that_passes_beside_is_no_splashover(
+    mine: float, theirs: float, apart: float, before: bool
+) -> None:
+    street = DrivenStreet({"a": (4.0, 2.0), "b": (4.0, 2.0)})
+    street.vehicle("a", 9.0, mine, 4.5)
+    street.vehicle("b", 9.0 - apart if before else 9.0 + 10.5 / (mine / 3.6) + apart - 10.5 / (
+        theirs / 3.6), theirs, 4.5)  # fmt: skip
+    setups = [setup_of("a"), setup_of("b")]
+    told = ToldDrive(mine + 1, 4.5)
+    seen = judged(street, setups, told)
+    assert "splashover" not in kinds(seen)
+    assert seen.own is None
+    place = next(n for n, each in enumerate(seen.passages) if each.lane == "a")
+    seen = judged(street, setups, ToldDrive(mine + 1, 4.5, place))
+    assert kinds(seen) == {"drive_seen"}
+
+
+def test_a_pair_that_feels_the_lane_beside_it_is_still_found() -> None:
+    """Both of its loops, later and for less than the vehicle's own."""
+    street = DrivenStreet({"a": (4.0, 2.0), "b": (4.0, 1.0)})
+    street.vehicle("a", 9.0, 30.0, 4.5)
+    street.vehicle("b", 9.06, 30.0, 4.5)
+    seen = judged(street, [setup_of("a"), setup_of("b")], ToldDrive(31.0, 4.5))
+    assert kinds(seen) == {"splashover"}

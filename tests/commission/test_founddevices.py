@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import drivers
@@ -72,7 +73,12 @@ def test_one_that_nobody_names_is_offered_until_somebody_decides(site: Site) -> 
                                     name="roof")]  # fmt: skip
     again = remember(decided, found, places)
     assert again[1].name == "roof", "what a person has said stays"
-    assert judge_scan(site, PLACES, places, again)[0].kind == "scan_done"
+    (told,) = judge_scan(site, PLACES, places, again)
+    assert (told.kind, told.verdict) == ("named_only", "unproven"), "the site file has it not yet"
+    gone = [again[0], msgspec.structs.replace(again[1], state="dismissed", name="")]
+    done, left = judge_scan(site, PLACES, places, gone)
+    assert "2 answered; the site file names 1 of them" in done.text
+    assert (left.kind, left.verdict) == ("dismissed", "passed"), "the sheet says so"
 
 
 def test_one_at_a_place_that_is_not_searched_now_is_not_forgotten(site: Site) -> None:

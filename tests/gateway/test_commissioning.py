@@ -1,5 +1,6 @@
 """Commissioning in the daemon: each step, its refusals, what is kept, and the sheet."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from edge.gateway.commissionfiles import SHEETS_KEPT
 from edge.gateway.manifestsigner import make_byte_signer
 from edge.platform.acceptancecheck import check_sheet
 from edge.platform.signatures import CertificateKeys
+from edge.wire.acceptancebytes import sheet_digest
 from edge.wire.contract.body import body_map
 from tests.gateway.commissionparts import SITE, CommissionedBox, S
 from tests.kit.certificates import CertificateAuthority
@@ -319,8 +321,10 @@ async def test_a_device_that_answered_and_is_in_no_site_file_is_offered(tmp_path
     assert file["sheet"]["unmatched"][0]["what"] == "Eastron SDM120"
     await again.step("begin", by="Anna")
     await again.step("name", id=one["id"], name="roof_meter")
-    assert (await again.row("scan"))["verdict"] == "passed"
+    assert (await again.row("scan"))["findings"][0]["kind"] == "named_only"
     assert (await again.state())["found"][0]["name"] == "roof_meter"
+    await again.step("dismiss", id=one["id"])
+    assert (await again.row("scan"))["verdict"] == "passed"
 
 
 async def test_the_city_checks_a_sheet_with_the_key_of_the_box(tmp_path: Path) -> None:
@@ -346,7 +350,18 @@ async def test_the_city_checks_a_sheet_with_the_key_of_the_box(tmp_path: Path) -
     assert len(changed.faults) == 2, "neither the event nor the signature is of it"
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"sheet": 3}', b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"sheet": 3}',
+        b"[" * 100_000,
+        b"\xff",
+        b'{"sheet": {"kind": "acceptance", "x": ' + b"[" * 900 + b"]" * 900 + b"}}",
+    ],
+)
 def test_what_is_no_sheet_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         check_sheet(data)
@@ -423,3 +438,152 @@ async def test_a_clock_that_is_not_set_is_not_told(tmp_path: Path) -> None:
     assert (await box.row("device:hut"))["at"] is None
     assert "at" not in (await box.state())["acceptance"]
     assert "the clock of the box was not set" in (await box.state(form="html"))["page"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+async def test_a_search_with_a_number_that_json_has_not_leaves_the_state_readable(
+    tmp_path: Path, value: float
+) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    before = await box.state()
+    device = {"driver": "sdm120", "what": "x", "options": {"unit": value}, "serial": "", "line": ""}
+    places = [{"place": "/dev/x", "refused": "", "whole": True, "devices": [device]}]
+    with pytest.raises(VerbError, match="kerbstone scan"):
+        await box.step("found", places=places)
+    assert await CommissionedBox(tmp_path / "store").state() == {**before, "drive": None}
+
+
+async def test_of_two_who_sign_at_once_one_has_signed(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    done = await asyncio.gather(
+        *(box.step("sign", by=name) for name in ("Anna", "Ben")), return_exceptions=True
+    )
+    assert isinstance(done[1], VerbError)
+    assert "begin first" in str(done[1])
+    assert [body_map(each.body)["by"] for each in box.drafts] == ["Anna"]
+    assert (await box.state(form="json"))["file"]["sheet"]["by"] == "Anna"
+
+
+async def test_what_is_found_while_a_sheet_is_made_is_on_it_or_refused(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    box.buses.values = {"temperature": 99.0, "humidity": 48.0}
+    both = (box.step("test", step="device:hut"), box.step("sign", by="Ben"))
+    done: list[Any] = await asyncio.gather(*both, return_exceptions=True)
+    tested, signed = done
+    row = await box.row("device:hut")
+    if isinstance(signed, VerbError):
+        assert row["verdict"] == "failed"
+    else:
+        assert isinstance(tested, VerbError)
+        assert row["verdict"] == "passed", "as the sheet says"
+
+
+async def test_another_direction_asks_for_another_test(tmp_path: Path) -> None:
+    """A meter that passed as one that generates has not passed as one that does not."""
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    await box.step("field", step="device:hut", key="direction", value="import")
+    assert (await box.row("device:hut"))["verdict"] == "passed", "it was tested so"
+    await box.step("field", step="device:hut", key="direction", value="either")
+    row = await box.row("device:hut")
+    assert (row["verdict"], row["done"]) == ("unproven", False)
+
+
+async def test_a_drive_of_somebody_else_is_not_taken_away(tmp_path: Path) -> None:
+    two = SITE + '[lane.north_2]\napproach = "north"\nbus = "loops"\nlead = "e"\ntrail = "f"\n'
+    box = CommissionedBox(tmp_path / "store", two + "spacing_m = 4.0\n")
+    await box.step("begin", by="Anna")
+    await box.step("drive", lane="north_1", speed_kmh=31)
+    with pytest.raises(VerbError, match="a drive over north_1 runs"):
+        await box.step("drive", lane="north_2", speed_kmh=31)
+    await box.step("drive", lane="north_1", speed_kmh=41)  # once more, from the beginning
+    box.drive_over("north_1", 40.0)
+    await box.step("finish")
+    assert (await box.row("lane:north_1"))["verdict"] == "passed"
+    await box.step("drive", lane="north_2")
+    await box.step("cancel")
+    await box.step("drive", lane="north_1")
+
+
+async def test_old_sheets_that_cannot_be_removed_keep_nothing_from_the_city(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+
+    def refuse() -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(box.files, "tidy", refuse)
+    assert (await box.step("sign", by="Anna"))["number"] == 1
+    assert len(box.drafts) == 1
+
+
+async def test_a_sheet_that_could_not_be_kept_is_not_given_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(box.files, "save", full)
+        with pytest.raises(VerbError, match="could not be kept"):
+            await box.step("sign", by="Anna")
+    with pytest.raises(VerbError, match="there is no sheet 1"):
+        await box.state(form="json", number=1)
+
+
+async def test_a_stripped_signature_is_a_fault_where_keys_are_given(tmp_path: Path) -> None:
+    authority = CertificateAuthority(tmp_path)
+    cert, key = authority.issue("gw-1")
+    box = CommissionedBox(tmp_path / "store", sign=make_byte_signer(key, cert))
+    await box.whole()
+    await box.step("sign", by="Anna")
+    file = (await box.state(form="json"))["file"]
+    told = file["sha256"]
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "gw-1.pem").write_bytes(cert.read_bytes())
+    keys = CertificateKeys(folder)
+    del file["signature"]
+    assert check_sheet(json.dumps(file).encode(), keys, told).faults == (), "the event proves it"
+    file["sheet"]["by"] = "Eve"
+    file["sha256"] = sheet_digest(file["sheet"])
+    assert "not signed" in check_sheet(json.dumps(file).encode(), keys).faults[0]
+
+
+async def test_a_confirmation_of_long_ago_proves_no_way_to_the_city(tmp_path: Path) -> None:
+    box = CommissionedBox(tmp_path / "store")
+    await box.step("begin", by="Anna")
+    box.confirmed_ns = box.clock.mono_ns
+    box.clock.mono_ns += 86_400 * S
+    await box.step("test", step="record")
+    (found,) = (await box.row("record"))["findings"]
+    assert (found["kind"], found["verdict"]) == ("record_old", "unproven")
+    assert found["figures"]["age"] == 86_400
+
+
+async def test_measured_values_of_a_loop_on_another_line_are_stale(tmp_path: Path) -> None:
+    """`lead` and `trail` were exchanged: what was measured belongs to the other one."""
+    box = CommissionedBox(tmp_path / "store")
+    await box.whole()
+    row = await box.row("loop:north_1.lead")
+    assert (row["verdict"], row["by"]) == ("passed", "Anna")
+    swapped = SITE.replace('lead = "a"\ntrail = "b"', 'lead = "b"\ntrail = "a"')
+    other = CommissionedBox(tmp_path / "store", swapped)
+    row = await other.row("loop:north_1.lead")
+    assert (row["verdict"], row["stale"]) == ("unproven", "configuration")
+    await other.step("begin", by="Ben")
+    await other.step("sign", by="Ben", reservations=True)
+    page = (await other.state(form="html"))["page"]
+    assert "north_1.lead: the site file changed since this was measured" in page
+    await other.step("begin", by="Ben")
+    await other.step("field", step="loop:north_1.lead", key="q", value=11)
+    row = await other.row("loop:north_1.lead")
+    assert (row["verdict"], row["stale"], row["fields"]) == ("unproven", "", {"q": 11.0})

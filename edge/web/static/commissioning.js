@@ -79,7 +79,7 @@ export async function show({ main, words, shell, session, ask, change, errorNode
 
   function makeStep(row) {
     const node = el("details", { class: "panel step" });
-    node.parts = { summary: el("summary", {}), said: el("div", {}), acts: el("div", { class: "acts" }), drive: el("div", {}) };
+    node.parts = { summary: el("summary", {}), said: el("div", {}), acts: el("div", { class: "acts" }), drive: el("div", {}), fields: {} };
     node.append(node.parts.summary, node.parts.said, node.parts.acts, node.parts.drive);
     node.open = row.verdict !== "passed" && row.verdict !== "unproven";
     const acts = node.parts.acts;
@@ -99,7 +99,7 @@ export async function show({ main, words, shell, session, ask, change, errorNode
       for (const [key, limit] of Object.entries(FIELDS)) {
         const field = input("number", { min: "0", step: "any", inputmode: "decimal", on: { change: () =>
           act({ act: "field", step: row.id, key, value: field.value === "" ? null : Number(field.value) }) } });
-        field.value = row.fields[key] ?? "";
+        node.parts.fields[key] = field;
         acts.append(label(key, field, limit));
       }
     }
@@ -116,6 +116,7 @@ export async function show({ main, words, shell, session, ask, change, errorNode
     replace(node.parts.said, stale, row.findings.map(findingNodes),
       row.by ? el("p", { class: "quiet" }, words.nodes("done_by", { by: bdi(row.by) })) : null);
     if (node.parts.direction && document.activeElement !== node.parts.direction) node.parts.direction.value = row.fields.direction ?? "import";
+    for (const [key, field] of Object.entries(node.parts.fields)) if (document.activeElement !== field) field.value = row.fields[key] ?? "";
     drawDrive(node.parts.drive, row);
   }
 
