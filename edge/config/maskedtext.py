@@ -4,6 +4,7 @@ The page shows the file and sends it back changed. What stands in place of a sec
 secret that stands in the present file under the same key.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,11 @@ from edge.core import ConfigError
 from edge.core.tomltext import TomlError, parse_toml
 
 MARK: Final = "(kept)"  # in quotes; nobody has such a password
+REMARK: Final = re.compile(
+    r"""(?i)(?<![a-z0-9])(?:pass(?:word|wd|phrase)?|psk|secret|token|pin)["']?\s{0,8}="""
+)
+"""In a remark: a secret that somebody has put out of use with a `#`."""
+LONG_STRINGS: Final = ('"""', "'''")  # of what is no TOML: a secret of several lines may be one
 WITHHELD: Final = "# not shown: a secret stands where it cannot be masked\n"
 
 
@@ -21,8 +27,11 @@ def mask_secrets(text: str) -> str:
     try:
         found = dict(_secrets(parse_toml(text)))
     except TomlError:
+        if any(each in text for each in LONG_STRINGS):
+            return WITHHELD
         return "\n".join(_without_value(line) for line in text.split("\n"))
     masked = _replaced(text, dict.fromkeys(found, MARK))
+    masked = "\n".join(_quiet_remark(line) for line in masked.split("\n"))
     return WITHHELD if any(value and value in masked for value in found.values()) else masked
 
 
@@ -40,6 +49,8 @@ def unmask_secrets(text: str, present: str) -> str:
             raise ConfigError(
                 f"{dotted_path(path)}: nothing is kept here: write the secret in place of {MARK}"
             )
+    remarks = {_quiet_remark(line): line for line in present.split("\n") if _is_remark(line)}
+    text = "\n".join(remarks.get(line, line) for line in text.split("\n"))
     return _replaced(text, {path: known[path] for path in marked})
 
 
@@ -62,9 +73,21 @@ def _secrets(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyP
 
 
 def _without_value(line: str) -> str:
-    key, equals, _ = line.partition("=")
-    secret = equals and SECRET_KEY.search(key.strip().rpartition(".")[2])
-    return f'{key}= "{MARK}"' if secret else line
+    """From the first key on that may be a secret's: a table in braces has several in a line."""
+    parts = line.split("=")
+    for count, part in enumerate(parts[:-1], start=1):
+        if SECRET_KEY.search(re.split(r"[.,{\s]", part.strip())[-1]):
+            return f'{"=".join(parts[:count])}= "{MARK}"'
+    return line
+
+
+def _is_remark(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _quiet_remark(line: str) -> str:
+    found = REMARK.search(line) if _is_remark(line) else None
+    return line if found is None else f'{line[: found.end()]} "{MARK}"'
 
 
 def _escaped(value: str) -> str:

@@ -67,6 +67,7 @@ class BusWorkers:
         self._trials = RestartTrials()
         self._abandoned: dict[str, BusWorker] = {}  # abandoned, the latest of each bus
         self._waiting: dict[str, BusWorker] = {}  # to be tried at the next look
+        self._resting: set[str] = set()  # between `rest` and `follow`: nobody expects them
         self._over = ShedCounts()  # of turns that are over
         self._watching: asyncio.Task[None] | None = None
         self.workers: dict[str, BusWorker] = {}
@@ -103,6 +104,7 @@ class BusWorkers:
 
     async def rest(self, buses: Collection[str]) -> None:
         """End the threads of these, for `follow`; until then their devices are not read."""
+        self._resting.update(buses)
         for bus in buses:
             self._waiting.pop(bus, None)
         resting = [self.workers[bus] for bus in buses if bus in self.workers]
@@ -113,6 +115,7 @@ class BusWorkers:
 
         A device of the same name and driver goes on with what was counted and learnt of it.
         """
+        self._resting.difference_update(buses)
         for bus in buses:
             before = self.workers.pop(bus, None)
             known: Mapping[str, PollState] = {}
@@ -225,6 +228,8 @@ class BusWorkers:
             worker.start()
         self._waiting.clear()
         for bus, worker in list(self.workers.items()):
+            if bus in self._resting:  # the site file may not have it any more
+                continue
             if worker.beats >= WORKED_BEATS:
                 self._trials.mark_worked(bus)
             silent_s = self._progress.silent_ns(worker.owner, now_ns) / 1e9

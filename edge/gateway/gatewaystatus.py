@@ -159,11 +159,13 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
         health |= {key: value for key, value in fresh.items() if value is not None}
         if outbox["age_s"] is None:
             health.pop("queue_age_s", None)
-    for name, device in found["devices"].items():
+    here = {name: each for name, each in found["devices"].items() if name in site.devices}
+    for name, device in here.items():
         device["bus"] = site.devices[name].bus
     now = sources.clock.now()
     return {
         **found,
+        "devices": here,  # one may be removed at this moment
         "issues": issues_for_people(sources.watch.issues, now),
         "site": site.place.id,
         "gateway": site.place.gateway,

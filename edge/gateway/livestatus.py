@@ -96,6 +96,7 @@ class LiveStatus:
             "devices": [
                 device_status(each, sources.site, sources.pipeline.engine.published, now_ns)
                 for each in sources.buses.devices()
+                if each.name in sources.site.devices  # it may be removed at this moment
             ],
             "lanes": [lines.lane_status(name, now_ns) for name in lines.lanes],
             "contacts": [lines.contact_status(name, now_ns) for name in lines.contacts],

@@ -8,7 +8,7 @@ come back: the word of the daemon chooses between two files, and gives none.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -48,9 +48,12 @@ class SiteFile:
         """SHA-256 in hex, also of a file that is not there. Raises OSError."""
         return file_digest(self.read())
 
-    def replace(self, data: bytes, base: str, *, keep: bool = True) -> None:
+    def replace(
+        self, data: bytes, base: str, *, keep: bool = True, ready: Callable[[], object] = bool
+    ) -> None:
         """Put `data` in its place, if it is still the file with the digest `base` (or its
         beginning). `keep` False: the present file is not worth to come back, the one before it is.
+        `ready` is called when nobody can come between any more; what it raises ends it.
 
         Raises SiteFileChangedError, OSError. Killed at any moment, there is the one or the other.
         """
@@ -59,6 +62,7 @@ class SiteFile:
             digest = file_digest(present)
             if len(base) < 8 or not digest.startswith(base):
                 raise SiteFileChangedError(CHANGED_TEXT.format(self.path, digest, base))
+            ready()
             if present and present != data and (keep or not self.before.exists()):
                 self._write(self.before, present)
             if present != data:

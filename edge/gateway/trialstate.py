@@ -88,6 +88,7 @@ class RejectedConfig(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = True
     blamed: tuple[str, ...] = ()
     excused: tuple[str, ...] = ()
+    trial: OpenTrial | None = None  # of one that is not final: what it has to be tried again with
 
 
 class TrialState(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +166,34 @@ class ConfigTrials:
             digest=digest, confirm_s=confirm_s, worked=_bounded(known), excused=excused
         )
         left = tuple(one for one in self.state.rejected if one.digest != digest)
-        self._put(msgspec.structs.replace(self.state, announced=trial, rejected=left))
+        # a trial of it that somebody has left in the middle says nothing of this one
+        state = self._without(digest)
+        self._put(msgspec.structs.replace(state, announced=trial, rejected=left))
+
+    def renew(self, digest: str, confirm_s: int, mono_ns: int) -> None:
+        """It is applied again while it runs on trial: what is said now counts, from now on."""
+        trial = self.on_trial(digest)
+        if trial is not None:
+            self._trial(
+                msgspec.structs.replace(
+                    trial, confirm_s=confirm_s, vouched=False, since_ns=max(1, mono_ns)
+                )
+            )
+
+    def in_effect(self, digest: str, mono_ns: int) -> None:
+        """The parts that it changes have begun anew: the time to confirm it begins."""
+        trial = self.on_trial(digest)
+        if trial is not None and trial.running:
+            self._trial(msgspec.structs.replace(trial, since_ns=max(1, mono_ns)))
+
+    def again(self, found: RejectedConfig, excused: tuple[str, ...]) -> None:
+        """It is not to blame: on trial once more from its next start on, and what a person has
+        said of it still holds."""
+        trial = found.trial or OpenTrial(digest=found.digest, worked=self.state.worked)
+        self.open(found.digest, trial.worked, confirm_s=trial.confirm_s, excused=excused)
+        if trial.vouched and self.state.announced is not None:
+            announced = msgspec.structs.replace(self.state.announced, vouched=True)
+            self._put(msgspec.structs.replace(self.state, announced=announced))
 
     def begin(self, digest: str, now: TrialMoment) -> str:
         """It runs from now on. Why it must not, or "": then it was killed before, in this trial."""
@@ -226,6 +254,7 @@ class ConfigTrials:
         found = RejectedConfig(
             digest=digest, reason=reason, text=printable(text, TEXT_LIMIT), at_s=wall_s,
             final=not blamed, blamed=blamed, excused=() if trial is None else trial.excused,
+            trial=trial if blamed else None,
         )  # fmt: skip
         others = tuple(one for one in self.state.rejected if one.digest != digest)
         kept = (*others, found)[-REJECTED_KEPT:]
@@ -238,7 +267,9 @@ class ConfigTrials:
             msgspec.structs.replace(
                 self.state,
                 rejected=tuple(
-                    msgspec.structs.replace(one, final=True) if one.digest == digest else one
+                    msgspec.structs.replace(one, final=True, trial=None)
+                    if one.digest == digest
+                    else one
                     for one in self.state.rejected
                 ),
             )

@@ -35,12 +35,19 @@ from edge.gateway.changescope import (
 from edge.gateway.formerbroker import former_answers, former_places
 from edge.gateway.lastgood import LastGood, file_digest, has_carrier
 from edge.gateway.trialjudge import TrialJudge, TrialSight
-from edge.gateway.trialstate import OpenTrial, TrialMoment, TrialReason, WorkingParts
-from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome
+from edge.gateway.trialstate import (
+    OpenTrial,
+    RejectedConfig,
+    TrialMoment,
+    TrialReason,
+    WorkingParts,
+)
+from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome, read_config_outcome
 from edge.wire.contract.boxevent import AlarmKind, ConfigChange, ConfigReason, Configuration
 
 LOG: Final = logging.getLogger("kerbstone")
 
+TAKE_NS: Final = 60_000_000_000  # from an announcement to `take`; then nobody comes any more
 PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the problem
 TRIAL_TEXT: Final = "a changed configuration is on trial{}: {}"
 CONFIRMED_TEXT: Final = "the changed configuration has run well, and is the last good one now"
@@ -49,6 +56,7 @@ BY_HAND_TEXT: Final = "a person rolled it back"
 NO_GOOD_TEXT: Final = (
     "no configuration has run well for five minutes on this box yet, so nothing could come back"
 )
+OTHER_FILE_TEXT: Final = "the site file is another one by now: look at it again"
 NOT_BLAMED_TEXT: Final = "the former configuration cannot read {} either: tried again"
 
 
@@ -105,11 +113,13 @@ class ConfigControl:
         self._judge: TrialJudge | None = None
         self._former: list[tuple[str, int]] = []  # where the former configuration's brokers are
         self._changing = asyncio.Lock()
+        self._taking = False  # a file is read, and it is not decided yet what it changes
         self._begun_ns = self._healthy_ns = self._back_ns = clock.now().mono_ns
         self._reached = False
         self._good = False  # the file that runs is the last good one
         self._told = ""  # what stands as a problem
         self._announced: tuple[str, int] | None = None  # digest, seconds within which to confirm
+        self._announced_ns = 0
         self.waiting = ""  # a change that is under way, for people
         self.worked: WorkingParts | None = None  # when it was seen last; None: nothing was
         self.again = False  # the process shall start anew, in its own place
@@ -131,7 +141,7 @@ class ConfigControl:
             self._healthy_ns = self._back_ns = now.mono_ns
             return
         self._tell(gateway)
-        if self._changing.locked():
+        if self._changing.locked() or self._taking or self._is_replaced(now):
             return
         self.worked = self._working()
         trial = self._trial()
@@ -166,7 +176,7 @@ class ConfigControl:
             if now.mono_ns - self._back_ns < trialjudge.BLIND_NS:
                 return
             if failing >= set(found.blamed):  # it is not the file that is to blame for these
-                await self._try_again(found.blamed, found.excused)
+                await self._try_again(found)
                 return
             self.last_good.trials.settle(found.digest)
             self._write_outcome(found.digest, found.reason, found.text)
@@ -189,6 +199,8 @@ class ConfigControl:
         )
         if judge.wants_probe(sight):
             answers = await self._in_thread(self._probe, self._former)
+            if self._judge is not judge or self._changing.locked() or self._taking:
+                return  # somebody has taken another file, or rolled back, in these seconds
             sight = replace(sight, former_answers=answers)
         finding = judge.look(sight)
         if finding is not None:
@@ -241,14 +253,21 @@ class ConfigControl:
         """A file with this digest is about to take the place of the present one.
 
         Without one that ran well there is nothing to go back to, and no trial. Raises
-        ConfigChangeError where somebody relies on that.
+        ConfigChangeError where somebody relies on that, and while a change is under way: it could
+        not be taken.
         """
+        self._check_idle()
         if not self.last_good.good_bytes():
             if confirm_s:
                 raise ConfigChangeError(NO_GOOD_TEXT)
             return
         self._announced = digest, confirm_s
-        if not self._is_good(digest):
+        now = self._clock.now()
+        self._announced_ns = now.mono_ns
+        self._forget_outcome(digest)
+        if self._trial() is not None and digest == self.last_good.digest:
+            self.last_good.trials.renew(digest, confirm_s, now.mono_ns)
+        elif not self._is_good(digest):
             self.last_good.trials.open(digest, self._working(), confirm_s=confirm_s)
 
     async def take(self, digest: str) -> ChangeScope:
@@ -256,13 +275,18 @@ class ConfigControl:
 
         Raises ConfigChangeError, ConfigError.
         """
-        if self._changing.locked():
-            raise ConfigChangeError(f"a change is under way: {self.waiting}; try again")
+        self._check_idle()
         assert self._daemon is not None
         data = self.last_good.present()
         if file_digest(data) != digest:
-            raise ConfigChangeError("the site file is another one by now: look at it again")
-        site: Site = await self._in_thread(lastgood.load_usable_site, self.last_good.file)
+            raise ConfigChangeError(OTHER_FILE_TEXT)
+        self._taking = True
+        try:
+            site: Site = await self._in_thread(lastgood.load_usable_site, self.last_good.file)
+        finally:
+            self._taking = False
+        if self.last_good.present() != data:  # then nobody knows which of the two was read
+            raise ConfigChangeError(OTHER_FILE_TEXT)
         scope = self._scope(site)
         now = self._clock.now()
         announced, confirm_s = self._announced or ("", 0)
@@ -290,9 +314,20 @@ class ConfigControl:
         """A person wants the last good one back. Raises ConfigChangeError."""
         if self._trial_of(digest) is None or self.last_good.digest != digest:
             raise ConfigChangeError("no configuration with this digest is on trial")
-        if self._changing.locked():
-            raise ConfigChangeError(f"a change is under way: {self.waiting}; try again")
+        self._check_idle()
         return await self._roll_back("by_hand", BY_HAND_TEXT)
+
+    def _is_replaced(self, now: Stamp) -> bool:
+        """The announced file is in place, and whoever has put it there is about to say `take`."""
+        if self._announced is None or now.mono_ns - self._announced_ns >= TAKE_NS:
+            return False
+        return file_digest(self.last_good.present()) == self._announced[0]
+
+    def _check_idle(self) -> None:
+        """Raises ConfigChangeError while a change is under way."""
+        if self._changing.locked() or self._taking:
+            what = self.waiting or "a site file is being read"
+            raise ConfigChangeError(f"a change is under way: {what}; try again")
 
     async def _roll_back(
         self, reason: TrialReason, text: str, blamed: tuple[str, ...] = ()
@@ -315,12 +350,11 @@ class ConfigControl:
         self._change(good, scope)
         return scope
 
-    async def _try_again(self, blamed: tuple[str, ...], excused: tuple[str, ...]) -> None:
+    async def _try_again(self, found: RejectedConfig) -> None:
         """The devices for which it was rolled back are silent under the former one, too."""
         assert self._daemon is not None
-        text = NOT_BLAMED_TEXT.format(", ".join(blamed))
-        digest = self.last_good.digest
-        self.last_good.trials.open(digest, excused=tuple({*blamed, *excused}))
+        text = NOT_BLAMED_TEXT.format(", ".join(found.blamed))
+        self.last_good.trials.again(found, tuple({*found.blamed, *found.excused}))
         self._tell_city("trial", text)
         self._restart()
 
@@ -340,6 +374,8 @@ class ConfigControl:
             async with self._changing:
                 await daemon.change(site, scope)
                 self._healthy_ns = self._back_ns = self._clock.now().mono_ns
+                if not self.last_good.fallback:
+                    self.last_good.trials.in_effect(self.last_good.digest, self._back_ns)
                 self.waiting = ""
 
         task = asyncio.create_task(change(), name="configuration change")
@@ -448,6 +484,14 @@ class ConfigControl:
                     digest=self.last_good.digest[:12],
                 )
             )
+
+    def _forget_outcome(self, digest: str) -> None:
+        """Root shall not put a file back for a trial that it had before."""
+        assert self._daemon is not None
+        path = Path(self._daemon.site.store.run_dir, OUTCOME_NAME)
+        former = read_config_outcome(path)
+        if former is not None and former.digest == digest:
+            self._write_outcome(digest, "", "on trial again", "trial")
 
     def _write_outcome(
         self, digest: str, reason: str, text: str, state: str = "rolled_back"

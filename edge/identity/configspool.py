@@ -116,8 +116,12 @@ def read_answer(folder: Path) -> ConfigAnswer | None:
 
 
 def _remove(path: Path) -> None:
-    """A folder with that name is nobody's request."""
-    if path.is_dir() and not path.is_symlink():
-        path.rmdir()
-    else:
+    """A folder with that name is nobody's request. Whoever may write here can fill it, and root
+    without capabilities cannot empty it; but the folder is root's, so it loses that name."""
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    try:
+        path.rmdir()
+    except OSError:
+        path.rename(own_name(path))

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from edge.cli import config as module
+from edge.gateway.configapply import ConfigApplier
 from edge.gateway.lastgood import file_digest
-from edge.gateway.sitefile import SiteFile
+from edge.gateway.sitefile import SiteFile, SiteFileChangedError
 from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome
 from edge.identity.configspool import (
     ConfigRequest,
@@ -20,6 +21,7 @@ from edge.identity.configspool import (
     read_answer,
 )
 from edge.identity.runfiles import BOX_NAME, BoxNames
+from edge.kernelclock import KernelClock
 from tests.cli.answering_daemon import answering
 from tests.config.test_sitechanges import SITE
 from tests.kit.command import Command
@@ -135,6 +137,31 @@ def test_of_two_technicians_the_second_is_refused_and_shown_why(
     assert "somebody has changed it meanwhile" in second.err
     assert "device.hut_air.address (Hütte): 0x45 -> 0x44" in second.out, "what he would undo"
     assert "0x45" in desk.file.read_text()
+
+
+def test_who_is_not_let_in_announces_nothing(desk: Desk) -> None:
+    """The daemon knows one announced file: the other one's time to confirm would be forgotten."""
+    asked: list[tuple[str, Any]] = []
+
+    def ask(verb: str, **words: Any) -> dict[str, Any]:
+        asked.append((verb, words.get("op")))
+        return dict(STATUS)
+
+    applier = ConfigApplier(desk.file, KernelClock().now(), ask)
+    with pytest.raises(SiteFileChangedError):
+        applier.replace(desk.text.replace("0x44", "0x45"), "new.toml", "b" * 64)
+    assert asked == [("config", None)]
+
+
+def test_a_full_folder_in_place_of_a_request_does_not_stop_the_next_one(
+    kerbstone: Command, desk: Desk
+) -> None:
+    folder = config_spool() / "request.json"
+    (folder / "more").mkdir(parents=True)
+    said = kerbstone("config", "spool", "--config", desk.file, "--outcome", desk.run / "none")
+    assert (said.code, folder.exists()) == (0, False), said.err
+    leave_request(config_spool(), request(desk))
+    assert spooled(kerbstone, desk)["state"] == "replaced"
 
 
 def test_an_unusable_file_is_never_put_in_place(kerbstone: Command, desk: Desk) -> None:

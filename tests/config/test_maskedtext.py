@@ -50,6 +50,27 @@ def test_what_is_no_toml_shows_no_secret_either() -> None:
     assert "geheim" not in mask_secrets('[device.smart\npassword = "geheim"\n')
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[device]\nsmart = { driver = "dlms", password = "geheim" }\n[',
+        '[device.smart]\npassword = """\ngeheim"""\n[',
+        '#password = "geheim"\n[',
+    ],
+)
+def test_what_is_no_toml_hides_them_in_tables_and_over_lines(text: str) -> None:
+    assert "geheim" not in mask_secrets(text)
+
+
+def test_a_secret_in_a_remark_is_hidden_and_kept() -> None:
+    text = TEXT + '# password = "alt-oed"  # until May\n#psk="alt-oed"\n# lines = 4, no spin = 3\n'
+    shown = mask_secrets(text)
+    assert "alt-oed" not in shown
+    assert "# lines = 4, no spin = 3" in shown
+    assert "# password" in unmask_secrets(shown, text)
+    assert unmask_secrets(shown, text).count("alt-oed") == 2
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=20))
 def test_any_secret_comes_back_as_it_was(secret: str) -> None:
     literal = "".join(f"\\U{ord(letter):08x}" for letter in secret)

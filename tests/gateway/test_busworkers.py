@@ -108,6 +108,27 @@ async def test_what_a_hung_thread_brings_when_it_comes_back_reaches_nobody(
         assert buses.error() is None
 
 
+async def test_a_bus_that_rests_for_a_change_is_not_said_to_hang_and_may_be_removed(
+    site: ProbedSite,
+) -> None:
+    """The card takes its time for the commit between the two: nobody looks for the bus in a site
+    file that does not have it any more, and none starts a thread of its own for it."""
+    heard, wiring = BusReadings(), site.wiring()
+    async with running(wiring, site.wiring, heard, site.free) as buses:
+        await until(lambda: len(heard.values) == 4)
+        await buses.rest(["a", "b"])
+        del wiring.site.buses["a"], wiring.polled["a"]
+        await asyncio.sleep(2 * LIMIT_S)
+        assert buses.error() is None
+        assert buses.hang_count == 0
+        buses.follow(["a", "b"])
+        count = len(heard.numbers("of_b"))
+        await until(lambda: len(heard.numbers("of_b")) > count)
+        assert [*buses.pollers] == ["b", "c", "d"]
+        await asyncio.sleep(0.2)
+        assert buses.error() is None
+
+
 async def test_a_bus_that_hangs_again_ends_the_process(site: ProbedSite) -> None:
     heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:

@@ -184,3 +184,12 @@ async def test_only_what_is_asked_for_and_nothing_unknown(tmp_path: Path) -> Non
     for names in (["hutt"], "hut", [5], {"hut": 1}):
         with pytest.raises(VerbError, match=r"names is a list|there are hut, north_1, west_1"):
             await verbs["live"]({"names": names})
+
+
+async def test_a_device_that_is_being_removed_is_left_out(tmp_path: Path) -> None:
+    """A changed site file is in use before the bus that it has no more has gone: a page looks each
+    second."""
+    one = StatusGateway(tmp_path, OutboxCounts(rows=3))
+    one.sources.site.devices.pop("hut")  # type: ignore[attr-defined]
+    assert (await live(one))["devices"] == []
+    assert (await (await one.verbs())["status"]({}))["devices"] == {}
