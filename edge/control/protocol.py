@@ -35,6 +35,7 @@ OLDER_TEXT: Final = (
 SOCKET_NAME: Final = "control.sock"
 GROUP_MASK: Final = 0o117  # mode 0660: the owner and the group kerbstone
 OWNER_MASK: Final = 0o177  # mode 0600
+NO_DAEMON_TEXT: Final = "the program that answers is no daemon of this version"
 DAEMON: Final = "the daemon"
 
 T = TypeVar("T")
@@ -160,6 +161,8 @@ def ask_daemon(
             raise NoAnswerError(f"{who} gave no answer within {timeout_s:g} s") from error
         except ConnectionError as error:  # put out, or the daemon ends
             raise VerbError(f"{who} has hung up: {FULL_TEXT}") from error
+    if len(line) >= ANSWER_LIMIT:
+        raise VerbError(NO_DAEMON_TEXT)
     if not line.endswith(b"\n"):
         raise VerbError(f"{who} has hung up: {FULL_TEXT}")
     try:
@@ -170,7 +173,7 @@ def ask_daemon(
             raise UnknownVerbError(str(answer["error"]))
         raise VerbError(str(answer["error"]))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise VerbError("the program that answers is no daemon of this version") from error
+        raise VerbError(NO_DAEMON_TEXT) from error
 
 
 def _one_line(link: socket.socket, end_s: float) -> bytes:

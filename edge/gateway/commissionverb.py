@@ -20,7 +20,6 @@ as it is then.
 | `sign` | `by`, `note`, `reservations` (false) | makes, keeps and publishes the sheet |
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -216,13 +215,15 @@ def drive_answer(owner: Commissioning) -> dict[str, Any] | None:
 
 def field_value(step: CommissionStep, key: Any, value: Any) -> tuple[str, float | str | None]:
     """A field and its value, checked. Raises VerbError that says what would be right."""
+    if not isinstance(key, str):
+        key = ""  # a list is no key of a table
     if step.kind == "loop" and key in LOOP_FIELDS:
         field = LOOP_FIELDS[key]
         if value is None:
             return field.key, None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise VerbError(f"{key} is a number in {field.unit or 'no unit'}")
-        if not math.isfinite(value) or not 0 <= value <= field.most:
+        if not 0 <= value <= field.most:  # nor is NaN; an int may be too large for a float
             raise VerbError(f"{key} is a number from 0 to {field.most:g}")
         return field.key, float(value)
     if step.kind == "device" and key == "direction":

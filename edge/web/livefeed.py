@@ -6,12 +6,13 @@ they have changed. While nobody looks, nothing is asked.
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
+from edge.control.protocol import NO_DAEMON_TEXT
 from edge.core.clock import AsyncClock
 from edge.web.daemonasker import DaemonAnswer, DaemonAsker
+from edge.web.plainjson import json_text
 
 EVERY_NS: Final = (
     550_000_000  # the daemon makes its answer anew at most every 0.5 s: each look is new
@@ -31,6 +32,8 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Part: keys of the answer. A part of one key is that value."""
 
+BEFORE_ALL: Final = json_text({"state": "busy", "text": "", "late_s": 0})
+
 
 class FullError(Exception):
     """VIEWERS look on already."""
@@ -46,7 +49,7 @@ class LiveFeed:
         self._number = -1
         self._changed = asyncio.Event()
         self._parts: dict[str, str] = {}  # of the last answer, as JSON
-        self._daemon = _json({"state": "busy", "text": "", "late_s": 0})
+        self._daemon = BEFORE_ALL
         self._good_ns: int | None = None
 
     @property
@@ -95,10 +98,13 @@ class LiveFeed:
     def _take(self, found: DaemonAnswer) -> None:
         now_ns = self.now_ns()
         if found.answer is not None:
-            self._good_ns = now_ns
-            self._parts = {part: _json(_part(found.answer, part)) for part in PARTS}
+            try:
+                self._parts = {part: json_text(_part(found.answer, part)) for part in PARTS}
+                self._good_ns = now_ns
+            except RecursionError:
+                found = DaemonAnswer("refused", text=NO_DAEMON_TEXT)
         late_s = 0 if self._good_ns is None else round((now_ns - self._good_ns) / 1e9)
-        self._daemon = _json({"state": found.state, "text": found.text, "late_s": late_s})
+        self._daemon = json_text({"state": found.state, "text": found.text, "late_s": late_s})
         self._number += 1
         self._changed.set()
         self._changed.clear()
@@ -106,6 +112,7 @@ class LiveFeed:
     async def _stop(self) -> None:
         task, self._task = self._task, None
         self._parts, self._good_ns = {}, None
+        self._number, self._daemon = -1, BEFORE_ALL  # whoever comes next waits for a look
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -148,7 +155,3 @@ def _part(answer: Mapping[str, Any], part: str) -> Any:
     if len(keys) == 1:
         return answer.get(keys[0])
     return {key: answer.get(key) for key in keys}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

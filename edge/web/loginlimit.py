@@ -1,7 +1,8 @@
 """How often a secret may be tried: growing waits for each source, and for all sources together.
 
-A phone that reaches the page through the socket proxy of an interface has no address here: all of
-them are one source then. A try that comes too early costs nothing: it is answered without a look at
+A phone that reaches the page through the socket proxy of an interface has no address here ("").
+Such phones wait only as all sources do: as one source, a stranger would put the technician off for
+minutes with each try. A try that comes too early costs nothing: it is answered without a look at
 the secret. A wait of all is short, so that a stranger in the same network cannot keep a technician
 out for long; with one look in ALL_MOST_S seconds, a secret of provisioning outlives the box.
 """
@@ -44,11 +45,12 @@ class LoginLimit:
 
     def begin(self, source: str, now_s: float) -> None:
         """A try begins: it counts as wrong until it is right, so that ten at once are ten."""
-        tries = self._sources.setdefault(source, _Tries())
-        self._sources.move_to_end(source)
-        while len(self._sources) > SOURCES:
-            self._sources.popitem(last=False)
-        _count(tries, now_s, FREE, MOST_S)
+        if source:
+            tries = self._sources.setdefault(source, _Tries())
+            self._sources.move_to_end(source)
+            while len(self._sources) > SOURCES:
+                self._sources.popitem(last=False)
+            _count(tries, now_s, FREE, MOST_S)
         _count(self._all, now_s, ALL_FREE, ALL_MOST_S)
 
     def right(self, source: str) -> None:

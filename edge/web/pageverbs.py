@@ -1,7 +1,8 @@
 """Which verbs of the daemon a page may use, and which words it may give along.
 
 What is not in these tables never reaches the control socket. A reading verb is asked by GET, for
-whoever may look; a changing one by POST, for whoever is logged in, unless settings are locked. The
+whoever may look, and what is private in it for whoever is logged in; a changing one by POST, for
+whoever is logged in, unless settings are locked. The
 daemon checks what it is given; here only size and names are.
 """
 
@@ -14,10 +15,12 @@ TIMEOUT_S: Final = 8.0
 
 @dataclass(frozen=True, slots=True)
 class PageVerb:
-    """`words`: the arguments that go along, all others are refused."""
+    """`words`: the arguments that go along, all others are refused. Who gives one of `private`
+    has to be logged in, also where everybody may look."""
 
     words: tuple[str, ...] = ()
     timeout_s: float = TIMEOUT_S
+    private: tuple[str, ...] = ()
 
 
 READING: Final[Mapping[str, PageVerb]] = {
@@ -26,8 +29,8 @@ READING: Final[Mapping[str, PageVerb]] = {
     "live": PageVerb(),
     "history": PageVerb(("source",)),
     "flags": PageVerb(),
-    "frames": PageVerb(("bus",)),
-    "commission": PageVerb(("form", "number")),
+    "frames": PageVerb(("bus",), private=("bus",)),  # a meter's password goes over its wire
+    "commission": PageVerb(("form", "number"), private=("form", "number")),  # sheets name people
     "config": PageVerb(),
 }
 CHANGING: Final[Mapping[str, PageVerb]] = {

@@ -1,12 +1,12 @@
 """What a handler does with a request: its JSON, its cookie, its answer."""
 
 import gzip
-import json
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from edge.web.plainjson import json_text, parse_plain_json
 from edge.web.sessions import COOKIE
 
 BODY_LIMIT: Final = 256 << 10  # a whole site file, and its escapes
@@ -24,8 +24,7 @@ class RefusedError(Exception):
 
 def json_response(value: Any, status: int = 200) -> Response:
     """Never kept by a browser: `guard.py` adds that."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status, media_type="application/json")
+    return Response(json_text(value).encode(), status, media_type="application/json")
 
 
 def packed_response(request: Request, value: Any) -> Response:
@@ -61,7 +60,7 @@ async def read_object(request: Request, limit: int = BODY_LIMIT) -> dict[str, An
         if len(data) > limit:
             raise RefusedError(413, "too_large")
     try:
-        found = json.loads(bytes(data))
+        found = parse_plain_json(bytes(data))
     except (ValueError, RecursionError) as error:
         raise RefusedError(400, "bad_request", "the body is no JSON") from error
     if not isinstance(found, dict):

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from edge.control.protocol import NO_DAEMON_TEXT
 from edge.core.clock import AsyncClock
 from edge.core.release import VERSION
 from edge.web.access import Access, Gate
@@ -160,6 +161,8 @@ class WebApp:
         if verb is None:
             raise RefusedError(404, "not_found")
         words = dict(request.query_params)
+        if any(each in verb.private for each in words):
+            self._gate.check(request, "session")
         return await self._asked(request, verb, words)
 
     async def _change(self, request: Request) -> Response:
@@ -224,7 +227,10 @@ class WebApp:
 
 def _daemon_response(request: Request, found: DaemonAnswer) -> Response:
     if found.answer is not None:
-        return packed_response(request, found.answer)
+        try:
+            return packed_response(request, found.answer)
+        except RecursionError:
+            found = DaemonAnswer("refused", text=NO_DAEMON_TEXT)
     words = {"error": f"daemon_{found.state}", "text": found.text}
     return json_response(words, STATUS[found.state])
 

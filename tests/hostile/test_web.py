@@ -319,6 +319,84 @@ def test_a_viewer_that_does_not_read_takes_no_memory(own_page: WebPage) -> None:
         assert own_page.rss_mib() - before < GROWTH_MIB
 
 
+def strictly(text: bytes) -> Any:
+    """As a browser reads JSON, which knows neither NaN nor Infinity."""
+
+    def refuse(word: str) -> Any:
+        raise AssertionError(f"no browser reads {word}")
+
+    return json.loads(text.decode(), parse_constant=refuse)
+
+
+def test_numbers_and_letters_of_the_daemon_that_no_browser_reads_hide_nothing_else(
+    tmp_path: Path,
+) -> None:
+    odd = {"nan": float("nan"), "more": [float("inf"), 1.5], "name": "a\ud800b", "\udcff": 1}
+    answers = {"live": {**LIVE, "queue": odd}, "status": odd}
+    with answering(tmp_path / "run", answers), WebPage(tmp_path, tmp_path / "run") as page:
+        browser = page.browser()
+        browser.log_in()
+        read = {"nan": None, "more": [None, 1.5], "name": "a?b", "?": 1}
+        answer = browser.get("/api/ask/status")
+        assert answer.status == 200
+        assert strictly(answer.body) == read
+        found: dict[str, Any] = {}
+        with browser.stream("/api/events?parts=queue,box") as events:
+            while len(found) < 3:
+                line = events.readline().decode()
+                assert line, "the stream has ended"
+                if line.startswith("event: "):
+                    found[line[7:].strip()] = strictly(events.readline()[6:])
+        assert found["queue"] == read
+        assert found["box"]["site"] == SCRIPT
+        assert "Traceback" not in page.log()
+
+
+@pytest.mark.parametrize("size_kb", [1, 5000])
+def test_an_answer_that_is_none_of_a_daemon_is_said_to_be_so(tmp_path: Path, size_kb: int) -> None:
+    """Too deep for one stack and not for another, or longer than any answer."""
+    data = b'{"ok":true,"a":' + b"[" * 970 + b"]" * 970 + b"}\n"
+    if size_kb > 1000:
+        data = b"x" * (size_kb << 10)
+    run = tmp_path / "run"
+    run.mkdir()
+    with (
+        socket.socket(socket.AF_UNIX) as listening,
+        WebPage(tmp_path, run) as page,
+    ):
+        listening.bind(str(run / "control.sock"))
+        listening.listen()
+
+        def answer() -> None:
+            link, _ = listening.accept()
+            with link, contextlib.suppress(OSError):
+                link.recv(65536)
+                link.sendall(data)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        browser = page.browser()
+        browser.log_in()
+        found = browser.get("/api/ask/status")
+        thread.join(20)
+        assert (found.status, found.json["error"]) == (409, "daemon_refused")
+        assert "no daemon of this version" in found.json["text"]
+
+
+def test_a_change_with_numbers_or_letters_that_do_not_exist_is_refused(page: WebPage) -> None:
+    browser = page.browser()
+    browser.log_in()
+    sent = {"content-type": "application/json", "origin": page.url, CSRF_HEADER: browser.csrf}
+    bodies = (
+        '{"speed_kmh": NaN}', '{"mine": -Infinity}', '{"mine": 1e999}', '{"\\ud800": 1}',
+        '{"by": "\\udfff"}', '{"by": [{"a": "\\ud800"}]}',
+    )  # fmt: skip
+    for body in bodies:
+        answer = browser.ask("POST", "/api/change/commission_step", body, sent)
+        assert (answer.status, answer.json["error"]) == (400, "bad_request"), body
+    assert "Traceback" not in page.log()
+
+
 def test_words_that_no_verb_has_are_refused(page: WebPage) -> None:
     browser = page.browser()
     browser.log_in()

@@ -80,6 +80,30 @@ async def test_a_daemon_that_is_gone_is_said_and_what_it_said_last_stays() -> No
         assert feed.part("lanes") == "[]"
 
 
+async def test_who_begins_to_look_is_not_told_how_the_daemon_was_for_the_last_viewer() -> None:
+    feed, daemon, clock = made()
+    async with feed.seat(["lanes"]) as seat:
+        assert '"state":"ok"' in await news(seat, clock)
+    await clock.run(3600)
+    daemon.answer = DaemonAnswer("stopped", text="it does not run")
+    async with feed.seat(["lanes"]) as seat:
+        assert '"state":"ok"' not in await news(seat, clock)
+
+
+async def test_an_answer_that_nests_too_deep_to_be_sent_is_said_and_the_next_one_is_shown() -> None:
+    feed, daemon, clock = made()
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    daemon.answer = DaemonAnswer("ok", {"lanes": deep})
+    async with feed.seat(["lanes"]) as seat:
+        assert '"state":"refused"' in await news(seat, clock)
+        daemon.answer = DaemonAnswer("ok", {"lanes": []})
+        found = await news(seat, clock)
+        assert '"state":"ok"' in found
+        assert "event: lanes" in found
+
+
 async def test_so_many_look_on_and_no_more() -> None:
     feed, _, _ = made()
     async with contextlib_stack(feed, VIEWERS):

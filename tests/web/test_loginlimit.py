@@ -39,6 +39,17 @@ def test_many_sources_wait_together_and_never_for_long() -> None:
     assert len(limit) <= SOURCES
 
 
+def test_who_has_no_address_waits_as_all_do_and_never_for_long() -> None:
+    """Behind the socket proxy of an interface the stranger and the technician are one source."""
+    limit, now_s = LoginLimit(), 0.0
+    for _ in range(200):
+        limit.begin("", now_s)
+        assert limit.wait_s("", now_s) <= ALL_MOST_S
+        now_s += limit.wait_s("", now_s)
+    assert limit.wait_s("", now_s - 0.1) > 0.0
+    assert len(limit) == 0
+
+
 def test_few_wrong_tries_of_all_make_nobody_wait() -> None:
     limit = LoginLimit()
     for n in range(ALL_FREE):

@@ -134,6 +134,19 @@ def test_who_may_look_without_a_login_may_change_nothing(own_page: WebPage) -> N
     assert browser.get("/api/session").json["may_look"]
 
 
+def test_who_looks_without_a_login_sees_no_frames_and_no_sheet(own_page: WebPage) -> None:
+    """On a wire are passwords of meters; a sheet names people."""
+    own_page.configure('[web]\nwithout_login = "read"\n')
+    browser = own_page.browser()
+    for path in ("frames?bus=air", "commission?form=json", "commission?form=html&number=1"):
+        answer = browser.get(f"/api/ask/{path}")
+        assert (answer.status, answer.json["error"]) == (401, "login_needed"), path
+    assert browser.get("/api/ask/commission").status == 501  # asked, and this daemon has none
+    browser.log_in()
+    for path in ("frames?bus=air", "commission?form=json"):
+        assert browser.get(f"/api/ask/{path}").status == 501
+
+
 def test_locked_settings_change_nothing_after_a_login(own_page: WebPage) -> None:
     own_page.configure("[web]\nsettings = false\n")
     browser = own_page.browser()

@@ -8,6 +8,7 @@ export class ApiError extends Error {
 }
 
 const LIMIT_MS = 30000;
+const CHANGE_MS = 70000; // beyond the longest of pageverbs.py, so that the box says itself what went wrong
 let csrf = "";
 
 export function setCsrf(token) {
@@ -46,7 +47,7 @@ export function ask(verb, words = {}) {
   return get(`/api/ask/${verb}${query ? `?${query}` : ""}`);
 }
 
-// A verb of the daemon that changes something
+// A verb of the daemon that changes something; the daemon may take a minute for it
 export function change(verb, words = {}) {
-  return post(`/api/change/${verb}`, words);
+  return post(`/api/change/${verb}`, words, CHANGE_MS);
 }

@@ -12,7 +12,7 @@ const MARKS = { passed: "✓", failed: "✗", doubtful: "?", unproven: "–" };
 const TONES = { passed: "good", failed: "bad", doubtful: "doubt", unproven: "quiet" };
 const TESTED = ["device", "contact", "pulses", "bay", "signal", "record"];
 
-export async function show({ main, words, session, ask, change, errorNodes }) {
+export async function show({ main, words, shell, session, ask, change, errorNodes }) {
   const findings = await loadWords("findings");
   const may = session.logged_in && session.settings;
   let names = {};
@@ -27,7 +27,7 @@ export async function show({ main, words, session, ask, change, errorNodes }) {
   const found = el("section", { class: "panel", hidden: true });
   const sign = el("form", { class: "panel fields", on: { submit: onSign } });
   const sheets = el("p", {});
-  add(main, [el("p", { class: "hint" }, words.text("hint")), may ? null : el("p", { class: "doubt" }, words.text("login_first")), head, told, begin, steps, found, sign, sheets]);
+  add(main, [el("p", { class: "hint" }, words.text("hint")), may ? null : el("p", { class: "doubt" }, session.logged_in ? shell.text("error.settings_locked") : words.text("login_first")), head, told, begin, steps, found, sign, sheets]);
 
   const who = input("text", { name: "by", maxlength: "64", required: true, autocomplete: "name" });
   begin.append(label("name", who), button("begin", "main-act", "submit"));
@@ -196,7 +196,7 @@ export async function show({ main, words, session, ask, change, errorNodes }) {
     reserve.hidden = answer.would_be === "accepted";
     keyed.show(answer.steps);
     drawFound();
-    replace(sheets, answer.last_sheet ? [words.text("sheet", { number: number(answer.last_sheet) }), " ",
+    replace(sheets, answer.last_sheet && session.logged_in ? [words.text("sheet", { number: number(answer.last_sheet) }), " ",
       ...["html", "json"].map((form) => el("button", { type: "button", on: { click: () => save(form) } }, words.text(`save.${form}`)))] : null);
     plan();
   }

@@ -19,7 +19,7 @@ export async function show({ main, words, session, ask, change, get, post, error
   const compare = el("button", { type: "button", on: { click: () => busy(compareText) } }, words.text("compare"));
   const apply = el("button", { type: "button", class: "main-act", disabled: true, on: { click: () => busy(applyText) } }, words.text("apply"));
   const again = el("button", { type: "button", on: { click: () => busy(load) } }, words.text("load"));
-  const editor = el("section", {},
+  const editor = el("section", { hidden: true },
     el("h2", {}, words.text("file")),
     el("p", { class: "quiet" }, words.text("file_help")),
     el("label", { for: "config-text" }, words.text("label")), text,
@@ -29,7 +29,8 @@ export async function show({ main, words, session, ask, change, get, post, error
   let base = "";
   let compared = null; // the text that was compared last
   let signed = false;
-  let watched = false;
+  let watched = false; // what the buttons ask for can be answered
+  let tried = false; // to load the file that is there
   let loads = false;
   let closed = false;
   main.append(state, told, mayChange ? editor : el("p", { class: "quiet" }, words.text("locked")));
@@ -129,17 +130,23 @@ export async function show({ main, words, session, ask, change, get, post, error
       drawState(await ask("config"));
       if (loads) await load();
       loads = false;
+      if (!tried && mayChange && watched) {
+        tried = true;
+        await busy(load);
+      }
     } catch (error) {
       line.className = "verdict doubt";
       replace(line, errorNodes(error));
       replace(more);
       acts.hidden = true;
+      if (!base) tried = false;
     }
   }
 
   function drawState(found) {
     signed = found.signed;
     watched = found.state !== "unwatched";
+    editor.hidden = !watched;
     trial = found.trial;
     const mark = { trial: "doubt", rolled_back: "bad" }[found.state] ?? "good";
     line.className = `verdict ${mark}`;
@@ -163,7 +170,6 @@ export async function show({ main, words, session, ask, change, get, post, error
   }
 
   await look();
-  if (mayChange && watched) await busy(load);
   const timer = setInterval(look, LOOK_MS);
   return {
     part() {},

@@ -1,16 +1,16 @@
 // Devices, bus by bus, with what went wrong, and the frames on the wire while somebody looks.
 
-import { bdi, el, Keyed, prose, replace, setText } from "./dom.js";
+import { add, bdi, el, Keyed, prose, replace, setText } from "./dom.js";
 import { loadTerms, nameNodes } from "./terms.js";
 import { number, span } from "./words.js";
 
 export const parts = ["box", "devices", "contacts"];
 const FRAMES_MS = 1000;
 
-export async function show({ main, words, ask, errorNodes }) {
+export async function show({ main, words, session, ask, errorNodes }) {
   const terms = await loadTerms();
   let names = {};
-  const timers = new Set();
+  let closed = false;
   const none = el("p", { class: "quiet" }, words.text("waiting"));
   const buses = el("div", {});
   const contacts = el("ul", { class: "plain" });
@@ -21,18 +21,20 @@ export async function show({ main, words, ask, errorNodes }) {
     const section = el("section", { class: "panel" });
     const rows = el("div", {});
     const frames = el("div", { class: "frames" });
-    const part = el("details", {}, el("summary", {}, words.text("frames")), el("p", { class: "hint" }, words.text("frames_hint")), frames);
+    const part = !session.logged_in ? null : el("details", {}, el("summary", {}, words.text("frames")), el("p", { class: "hint" }, words.text("frames_hint")), frames);
     let timer = 0;
     const look = async () => {
+      clearTimeout(timer);
       try {
         drawFrames(frames, await ask("frames", { bus: bus.name }));
       } catch (error) {
         replace(frames, el("p", { class: "bad" }, errorNodes(error)));
       }
-      if (part.open) timers.add((timer = setTimeout(look, FRAMES_MS)));
+      clearTimeout(timer);
+      if (part.open && part.isConnected && !closed) timer = setTimeout(look, FRAMES_MS);
     };
-    part.addEventListener("toggle", () => (part.open ? look() : clearTimeout(timer)));
-    section.append(el("h2", {}, words.nodes("bus", { bus: bdi(bus.name) })), rows, part);
+    part?.addEventListener("toggle", () => (part.open ? look() : clearTimeout(timer)));
+    add(section, [el("h2", {}, words.nodes("bus", { bus: bdi(bus.name) })), rows, part]);
     section.rows = new Keyed(rows, (each) => each.name, () => el("div", { class: "device" }), drawDevice);
     return section;
   }
@@ -78,6 +80,6 @@ export async function show({ main, words, ask, errorNodes }) {
           " · ", el("span", { class: "quiet" }, each.edge_age_s === null ? words.text("no_edge") : words.text("edge", { age: span(each.edge_age_s) })))));
       }
     },
-    close: () => timers.forEach(clearTimeout),
+    close: () => { closed = true; },
   };
 }

@@ -83,3 +83,24 @@ def test_somebody_else_s_change_is_not_overwritten(tab: Any, box: Box) -> None:
     finally:
         box.gateway.config.write_text(original)
     time.sleep(0.1)
+
+
+def test_a_daemon_that_watches_no_change_leaves_no_button_that_does_nothing(
+    tab: Any, box: Box
+) -> None:
+    """One that was started by hand; when one comes that watches, its file is shown."""
+    by_hand = [True]
+
+    def asked(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        state = {"state": "unwatched", "trial": None} if by_hand[0] else {}
+        route.fulfill(response=answer, json={**found, **state})
+
+    tab.route("**/api/ask/config", asked)
+    log_in(tab, box.page, "configuration")
+    tab.get_by_text("started by hand").wait_for()
+    assert not tab.locator("#config-text").is_visible()
+    by_hand[0] = False
+    tab.locator("#config-text").wait_for()
+    tab.wait_for_function("() => document.querySelector('#config-text').value.includes('[site]')")

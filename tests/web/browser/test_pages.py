@@ -121,6 +121,40 @@ def _temperature(tab: Any) -> str:
     return said
 
 
+def test_frames_are_asked_for_no_longer_than_somebody_looks(tab: Any, box: Box) -> None:
+    """Also when the page is left while an answer is under way."""
+    log_in(tab, box.page, "devices")
+    held: list[Any] = []
+    tab.route("**/api/ask/frames*", lambda route: held.append(route))
+    tab.locator("details > summary").first.click()
+    wait_in(tab, lambda: len(held) == 1)
+    tab.goto(f"{box.page.url}/#/queue")
+    tab.wait_for_selector(".page.queue")
+    held[0].continue_()
+    tab.wait_for_timeout(2500)
+    assert len(held) == 1
+
+
+def test_locked_settings_are_said_to_whoever_is_logged_in(tab: Any, box: Box) -> None:
+    def locked(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "settings": False})
+
+    tab.route("**/api/session", locked)
+    log_in(tab, box.page, "commissioning")
+    tab.get_by_text("Settings are locked").wait_for()
+    assert tab.get_by_text("Log in to do the steps").count() == 0
+
+
+def wait_in(tab: Any, holds: Any) -> None:
+    """While the browser's events are handled."""
+    for _ in range(100):
+        if holds():
+            return
+        tab.wait_for_timeout(50)
+    raise AssertionError("it has not come within 5 s")
+
+
 def test_frames_of_a_bus_are_shown_while_somebody_looks(tab: Any, box: Box) -> None:
     log_in(tab, box.page, "devices")
     tab.get_by_text("Frames on the wire").first.click()
