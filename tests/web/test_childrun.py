@@ -31,6 +31,17 @@ async def test_a_child_that_says_too_much_is_ended(monkeypatch: pytest.MonkeyPat
         await run_child([sys.executable, "-c", loud], 30)
 
 
+async def test_the_end_of_a_child_is_not_waited_for_behind_what_nobody_reads() -> None:
+    """More than fits into asyncio's buffer lies in the pipe when it is killed."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "import sys\nwhile True: sys.stdout.write('x' * 65536)",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    await asyncio.sleep(0.5)  # until asyncio does not read any more
+    await asyncio.wait_for(childrun._end(child), 10)
+    assert child.returncode == -9
+
+
 async def test_a_program_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ChildError, match="cannot be started"):
         await run_child(["/nonexistent/journalctl"], 5)
