@@ -439,7 +439,8 @@ def test_a_card_that_is_mounted_is_backed_up_as_it_lies_there(old: Path, new: Pa
     outbox.commit(drafts(200, 5), {"engine": (1, b"e" * 200)})
     disk, outbox._storage.disk = outbox._storage.disk, None  # killed: its log is in no database
     data, taken = backed_up(old, run=False)
-    assert disk is not None  # whoever lets go of it closes it, and brings the log in
+    assert disk is not None
+    disk.close()  # brings its log in
     assert "state/outbox.db-wal" in taken.head.names()
     assert taken.head.records == 17
     restored(data, new)

@@ -363,8 +363,12 @@ async def test_the_city_checks_a_sheet_with_the_key_of_the_box(tmp_path: Path) -
     ],
 )
 def test_what_is_no_sheet_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError):
-        check_sheet(data)
+    """How deep is too deep differs between versions of Python: then it is read, and is no sheet."""
+    try:
+        found = check_sheet(data)
+    except ValueError:
+        return
+    assert found.faults
 
 
 async def test_an_event_that_may_be_lost_is_told_again_and_not_for_ever(tmp_path: Path) -> None:
