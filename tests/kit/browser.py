@@ -37,7 +37,9 @@ def open_browser() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which(CHROMIUM), args=["--no-sandbox"]
+            executable_path=shutil.which(CHROMIUM),
+            # in a container /dev/shm may have 64 MB, and a tab ends for want of it
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
         try:
             yield browser
