@@ -10,6 +10,7 @@ who has kept the daemon waiting for longest. One whose question is being answere
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import time
@@ -32,12 +33,14 @@ OLDER_TEXT: Final = (
     "the daemon that runs is of an older version and does not know this; restart it: "
     "`sudo systemctl restart kerbstone`"
 )
+FAULT_TEXT: Final = "the daemon failed at this ({}): a fault of the program; its log has more"
 SOCKET_NAME: Final = "control.sock"
 GROUP_MASK: Final = 0o117  # mode 0660: the owner and the group kerbstone
 OWNER_MASK: Final = 0o177  # mode 0600
 NO_DAEMON_TEXT: Final = "the program that answers is no daemon of this version"
 DAEMON: Final = "the daemon"
 
+LOG: Final = logging.getLogger("kerbstone")
 T = TypeVar("T")
 ControlVerb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -132,6 +135,9 @@ class ControlServer:
             return {"ok": True, **await verb(request)}
         except VerbError as error:
             return {"ok": False, "error": str(error)}
+        except Exception:
+            LOG.exception("the control verb %s failed: a fault of this program", asked)
+            return {"ok": False, "error": FAULT_TEXT.format(asked)}
 
 
 def ask_daemon(

@@ -32,7 +32,10 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
     async def tell(request: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"said": "x" * (1 << 20)}
 
-    server = ControlServer(tmp_path, {"echo": echo, "refuse": refuse, "tell": tell})
+    async def fail(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise KeyError("meters")
+
+    server = ControlServer(tmp_path, {"echo": echo, "refuse": refuse, "tell": tell, "fail": fail})
     await server.start()
     yield tmp_path
     await server.close()
@@ -44,7 +47,7 @@ async def test_a_question_gets_its_answer(folder: Path) -> None:
     with pytest.raises(VerbError, match="not today"):
         await asyncio.to_thread(ask_daemon, folder, "refuse")
     with pytest.raises(
-        VerbError, match=r'^Unknown command "dance"\. Known commands: echo, refuse, tell\.$'
+        VerbError, match=r'^Unknown command "dance"\. Known commands: echo, refuse, tell, fail\.$'
     ):
         await asyncio.to_thread(ask_daemon, folder, "dance")
 
@@ -204,3 +207,12 @@ def test_a_bus_has_one_owner(tmp_path: Path) -> None:
     mine.release()
     assert yours.take()
     yours.release()
+
+
+async def test_a_fault_of_ours_is_called_one_and_stands_in_the_log(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(VerbError, match=r"the daemon failed at this \(fail\)"):
+        await asyncio.to_thread(ask_daemon, folder, "fail")
+    assert "KeyError: 'meters'" in caplog.text
+    assert await asyncio.to_thread(ask_daemon, folder, "echo", text="on") == {"said": "on"}
