@@ -20,7 +20,7 @@ from edge.durable.atomicwrite import replace_file
 from edge.kernelclock import KernelClock
 from edge.terminal import echo, log_to_stderr
 from edge.web.pagesettings import SettingsFile
-from edge.web.webcertificate import CertificateError, ensure_certificate
+from edge.web.webcertificate import PageCertificateError, ensure_certificate
 
 LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another one
 GROUPS, GROUP = 4, 4  # 79 bits
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     )
     try:
         serve(options, _ready)
-    except CertificateError as error:
+    except PageCertificateError as error:
         return _fail(str(error), 3)
     except OSError as error:
         where = args.socket or args.listen
@@ -83,7 +83,7 @@ def _fingerprint(args: argparse.Namespace) -> int:
         name = SettingsFile(args.config).read().gateway
         found = ensure_certificate(args.state, name, KernelClock().now())
         echo(found.fingerprint, fold=False)
-    except CertificateError as error:
+    except PageCertificateError as error:
         return _fail(str(error), 3)
     return 0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.commission.steps import StepKind
-from edge.commission.verdict import Finding, finding
+from edge.commission.verdict import StepFinding, finding
 from edge.core.edge import Contact
 
 HOW: Final[dict[str, str]] = {
@@ -31,12 +31,12 @@ class SeenContact:
     per_kwh: float = 1000.0
 
 
-def arm_contact(seen: SeenContact) -> list[Finding]:
+def arm_contact(seen: SeenContact) -> list[StepFinding]:
     """What to do now; it is judged at the next test."""
     return [finding("operate_it", name=seen.name, level=_word(seen), how=HOW[seen.kind])]
 
 
-def judge_contact(seen: SeenContact) -> list[Finding]:
+def judge_contact(seen: SeenContact) -> list[StepFinding]:
     """What its changes since then prove."""
     ons = sum(each.on for each in seen.changes)
     if seen.kind == "pulses":
@@ -50,7 +50,7 @@ def judge_contact(seen: SeenContact) -> list[Finding]:
     return [finding("operate_it", name=seen.name, level=_word(seen), how=HOW[seen.kind])]
 
 
-def _pulses(seen: SeenContact, count: int) -> Finding:
+def _pulses(seen: SeenContact, count: int) -> StepFinding:
     rises = [each.mono_ns for each in seen.changes if each.on]
     if count < ENOUGH:
         return finding("pulses_none", name=seen.name, count=count, seconds=round(seen.seconds))

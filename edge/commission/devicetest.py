@@ -20,7 +20,7 @@ from edge.commission.usualranges import (
     unit_mistakes,
     usual_range,
 )
-from edge.commission.verdict import Figure, Finding, finding
+from edge.commission.verdict import Figure, StepFinding, finding
 from edge.core.point import Point, PointKind, Quantity
 from edge.core.quality import Grade, Reason
 from edge.core.reading import Reading
@@ -74,7 +74,7 @@ class DeviceSeen:
     refused: Mapping[str, float] = field(default_factory=dict)
 
 
-def judge_device(seen: DeviceSeen) -> list[Finding]:
+def judge_device(seen: DeviceSeen) -> list[StepFinding]:
     """All that is wrong; what it measures if nothing is."""
     answered = [sweep for sweep in seen.readings if any(r.value is not None for r in sweep)]
     if not answered:
@@ -141,7 +141,7 @@ def gauge_figures(sweeps: Sequence[Sequence[Reading]]) -> dict[str, GaugeFigure]
 
 def _without_value(
     device: str, last: Sequence[Reading], refused: Mapping[str, float]
-) -> Iterator[Finding]:
+) -> Iterator[StepFinding]:
     bad: dict[str, list[str]] = {}
     for reading in last:
         key, reason = reading.point.key, reading.quality.reason
@@ -152,7 +152,7 @@ def _without_value(
         yield finding(kind, points=_some(keys), device=device, why=why)
 
 
-def _by_itself(point: Point, value: float) -> Iterator[Finding]:
+def _by_itself(point: Point, value: float) -> Iterator[StepFinding]:
     unit = point.quantity.unit
     usual = usual_range(point)
     mistake = next(unit_mistakes(point, value), None)
@@ -202,7 +202,7 @@ def _is_fahrenheit(value: float) -> bool:
 
 def _by_each_other(
     device: str, points: Mapping[str, Point], figures: Mapping[str, GaugeFigure], wrong: set[str]
-) -> Iterator[Finding]:
+) -> Iterator[StepFinding]:
     for relation in point_relations(list(points.values())):
         if relation.fault == "size_order" or wrong.intersection(relation.keys):
             continue  # it needs hours; and what is wrong by itself contradicts everything
@@ -218,7 +218,9 @@ def _by_each_other(
             )  # fmt: skip
 
 
-def _by_neighbours(seen: DeviceSeen, last: Sequence[Reading], wrong: set[str]) -> Iterator[Finding]:
+def _by_neighbours(
+    seen: DeviceSeen, last: Sequence[Reading], wrong: set[str]
+) -> Iterator[StepFinding]:
     """The same point of another device of the site; one word about each point."""
     for reading in last:
         point, value = reading.point, number_of(reading)
@@ -244,7 +246,7 @@ def _differ(quantity: Quantity, one: float, other: float) -> bool:
     return False
 
 
-def _by_growth(growth: Iterable[RegisterGrowth]) -> Iterator[Finding]:
+def _by_growth(growth: Iterable[RegisterGrowth]) -> Iterator[StepFinding]:
     """A register against its power: only where it moved by much more than it can tell."""
     for each in growth:
         if each.expected_kwh <= 0 or max(each.grown_kwh, each.expected_kwh) < 10 * each.step_kwh:

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.commission.looptrace import OPEN, DriveTrace, LoopReading, Presence, read_all
+from edge.commission.looptrace import OPEN, DriveTrace, LoopPresence, LoopReading, read_all
 from edge.commission.seenpassage import (
     SeenPassage,
     order_is_unclear,
     see_passages,
     vehicles_apart,
 )
-from edge.commission.verdict import Finding, finding
+from edge.commission.verdict import StepFinding, finding
 from edge.process.enginesetup import LaneSetup
 
 AGREEING: Final = 3  # vehicles of others that show the order of a pair
@@ -51,7 +51,7 @@ class ToldDrive:
 class DriveSeen:
     """What was found. `own` is the drive; None: nobody knows which passage it was."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[StepFinding, ...]
     passages: tuple[SeenPassage, ...]
     own: SeenPassage | None
     order: str = ""  # ordered or reversed, by the drive itself
@@ -136,7 +136,7 @@ def _joined(group: Sequence[SeenPassage], driven: LaneSetup) -> SeenPassage | No
     if pairs:
         return None  # two vehicles beside each other
     singles = [each for each in group if each.lane == driven.name]
-    spans: dict[str, Presence] = {}
+    spans: dict[str, LoopPresence] = {}
     for each in singles or group:
         if each.spans[0].source in spans:
             return None  # two, one behind the other
@@ -147,7 +147,7 @@ def _joined(group: Sequence[SeenPassage], driven: LaneSetup) -> SeenPassage | No
 
 def _lines(
     driven: LaneSetup, readings: Mapping[str, LoopReading], own: SeenPassage | None
-) -> Iterable[Finding]:
+) -> Iterable[StepFinding]:
     """What a line shows, whoever passed."""
     for source in dict.fromkeys((*loops_of(driven), *(own.sources if own else ()))):
         reading = readings[source]
@@ -164,7 +164,7 @@ def _lines(
 
 def _by_others(
     driven: LaneSetup, passages: Sequence[SeenPassage], readings: Mapping[str, LoopReading]
-) -> Iterable[Finding]:
+) -> Iterable[StepFinding]:
     """What vehicles show of which nobody knows whether one was the drive."""
     here = [each for each in passages if each.lane == driven.name]
     pairs = [each for each in here if each.kind in ("ordered", "reversed")]
@@ -183,7 +183,7 @@ def _by_others(
 
 def _placed(
     driven: LaneSetup, own: SeenPassage, readings: Mapping[str, LoopReading]
-) -> Iterable[Finding]:
+) -> Iterable[StepFinding]:
     """On which loops the drive was, and in which order."""
     loops = loops_of(driven)
     if own.kind == "crossed":
@@ -209,7 +209,7 @@ def _placed(
 
 def _beside(
     driven: LaneSetup, own: SeenPassage, passages: Sequence[SeenPassage]
-) -> Iterable[Finding]:
+) -> Iterable[StepFinding]:
     """Loops of other lanes that moved with it."""
     if own.lane != driven.name or own.kind == "crossed":
         return
@@ -239,12 +239,12 @@ def _end_ns(passage: SeenPassage) -> int:
     return max(1 << 62 if each.off_ns == OPEN else each.off_ns for each in passage.spans)
 
 
-def _overlap(one: Presence, other: Presence) -> bool:
+def _overlap(one: LoopPresence, other: LoopPresence) -> bool:
     ends = [each.off_ns if each.on_s is not None else 1 << 62 for each in (one, other)]
     return one.on_ns < ends[1] and other.on_ns < ends[0]
 
 
-def _measured(driven: LaneSetup, own: SeenPassage, told: ToldDrive) -> Iterable[Finding]:
+def _measured(driven: LaneSetup, own: SeenPassage, told: ToldDrive) -> Iterable[StepFinding]:
     """Spacing against speed, length, and whether both loops felt the same."""
     first, second = own.spans
     if first.on_s and second.on_s and driven.mode == "presence":
@@ -296,11 +296,11 @@ def _middle_kmh(shown_kmh: float) -> float:
     return max(1.0, (shown_kmh + (shown_kmh - 4.0) / 1.1) / 2)
 
 
-def _still(driven: LaneSetup, trace: DriveTrace, to_ns: int) -> Finding:
+def _still(driven: LaneSetup, trace: DriveTrace, to_ns: int) -> StepFinding:
     return finding("nothing_moved", lane=driven.name, seconds=(to_ns - trace.from_ns) // 10**9)
 
 
-def _seen(driven: LaneSetup, own: SeenPassage) -> Finding:
+def _seen(driven: LaneSetup, own: SeenPassage) -> StepFinding:
     if len(own.spans) < 2:
         return finding(
             "drive_seen_single", lane=driven.name, first=own.sources[0], on=own.spans[0].on_s

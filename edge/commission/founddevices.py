@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, to_builtins
 
-from edge.commission.verdict import Finding, finding
+from edge.commission.verdict import StepFinding, finding
 from edge.config import Site
 from edge.core.printable import printable
 
@@ -23,7 +23,7 @@ ADDRESS_KEYS: Final = ("address", "unit")
 FoundState = Literal["open", "named", "dismissed"]
 
 
-class FoundDevice(Struct, frozen=True):
+class OfferedDevice(Struct, frozen=True):
     """One device at a place, as `kerbstone scan --json` tells it. `id` is made of its place."""
 
     id: str
@@ -46,7 +46,7 @@ class ScannedPlace(Struct, frozen=True):
     whole: bool = True
 
 
-def parse_scan(found: Any) -> tuple[list[ScannedPlace], list[FoundDevice]]:
+def parse_scan(found: Any) -> tuple[list[ScannedPlace], list[OfferedDevice]]:
     """Of what `kerbstone scan --json` printed. Raises ValueError for anything else."""
     try:
         rows = found["places"]
@@ -63,7 +63,7 @@ def parse_scan(found: Any) -> tuple[list[ScannedPlace], list[FoundDevice]]:
     return places, devices
 
 
-def _parse_device(place: str, one: Mapping[str, Any]) -> FoundDevice:
+def _parse_device(place: str, one: Mapping[str, Any]) -> OfferedDevice:
     options = {
         str(key)[:64]: value if isinstance(value, int | float) else str(value)[:WORDS]
         for key, value in list(one["options"].items())[:16]
@@ -71,7 +71,7 @@ def _parse_device(place: str, one: Mapping[str, Any]) -> FoundDevice:
     if not all(math.isfinite(each) for each in options.values() if not isinstance(each, str)):
         raise TypeError("an option is a number that JSON has not")
     driver = str(one["driver"])[:64]
-    return FoundDevice(
+    return OfferedDevice(
         found_id(place, driver, options),
         place,
         driver,
@@ -90,8 +90,8 @@ def found_id(place: str, driver: str, options: Mapping[str, Any]) -> str:
 
 
 def remember(
-    known: Sequence[FoundDevice], found: Iterable[FoundDevice], places: Iterable[ScannedPlace]
-) -> list[FoundDevice]:
+    known: Sequence[OfferedDevice], found: Iterable[OfferedDevice], places: Iterable[ScannedPlace]
+) -> list[OfferedDevice]:
     """What is known after a search: what answered, and what was found before at places that were
     not searched to their end now. What a person has said of a device stays."""
     searched = {one.place for one in places if one.whole and not one.refused}
@@ -101,13 +101,13 @@ def remember(
     for one in found:
         old = before.get(one.id)
         if old is not None:
-            one = FoundDevice(**{**to_builtins(one), "state": old.state, "name": old.name})
+            one = OfferedDevice(**{**to_builtins(one), "state": old.state, "name": old.name})
         new.append(one)
     fresh = {one.id for one in new}
     return [*(one for one in kept if one.id not in fresh), *new][-FOUND_LIMIT:]
 
 
-def matched_device(site: Site, places: Mapping[str, str], one: FoundDevice) -> str:
+def matched_device(site: Site, places: Mapping[str, str], one: OfferedDevice) -> str:
     """The device of the site file that it is; "" for none. `places`: place -> bus of the site."""
     bus = places.get(one.place, "")
     for name, device in site.devices_on(bus).items() if bus else ():
@@ -125,14 +125,14 @@ def judge_scan(
     site: Site,
     places: Mapping[str, str],
     searched: Sequence[ScannedPlace],
-    found: Sequence[FoundDevice],
-) -> list[Finding]:
+    found: Sequence[OfferedDevice],
+) -> list[StepFinding]:
     """Of the last search, and of all that has been found."""
     if not searched:
         return [finding("not_scanned")]
-    results: list[Finding] = []
+    results: list[StepFinding] = []
     matched = {matched_device(site, places, one) for one in found}
-    decided: list[Finding] = []
+    decided: list[StepFinding] = []
     for one in found:
         if matched_device(site, places, one):
             continue

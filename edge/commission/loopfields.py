@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from edge.commission.verdict import Finding, finding
+from edge.commission.verdict import StepFinding, finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ NEW_MOHM: Final = 100.0
 """Of a loop that was laid today; one in service may have a tenth of it."""
 
 
-def judge_loop(loop: str, filled: Mapping[str, float]) -> list[Finding]:
+def judge_loop(loop: str, filled: Mapping[str, float]) -> list[StepFinding]:
     """Of one loop: what is missing, what is outside."""
     found = [
         finding(

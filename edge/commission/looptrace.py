@@ -52,7 +52,7 @@ class DriveTrace:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class LoopPresence:
     """A vehicle on a loop: ns, `off_ns` OPEN while it is there."""
 
     source: str
@@ -72,7 +72,7 @@ class LoopReading:
     """
 
     source: str
-    presences: Sequence[Presence]
+    presences: Sequence[LoopPresence]
     share: float
     inverted: bool | None
     moved: bool
@@ -102,16 +102,16 @@ def read_loop(trace: LoopTrace, to_ns: int, bounce_ns: int) -> LoopReading:
         # an odd number of changes within the time says that somebody stands there now
         inverted = None if begins or len(events) > 2 else False
     wanted = not inverted
-    presences: list[Presence] = []
+    presences: list[LoopPresence] = []
     on_ns: int | None = None
     for when_ns, on in events:
         if on is wanted:
             on_ns = when_ns
         elif on_ns is not None:
-            presences.append(Presence(trace.source, on_ns, when_ns))
+            presences.append(LoopPresence(trace.source, on_ns, when_ns))
             on_ns = None
     if on_ns is not None:
-        presences.append(Presence(trace.source, on_ns, OPEN))
+        presences.append(LoopPresence(trace.source, on_ns, OPEN))
     lost = sum(each.lost for each in trace.edges) + trace.overflown
     bounces = max(0, len(trace.edges) - len(events))
     return LoopReading(trace.source, presences, share, inverted, bool(events), lost, bounces)

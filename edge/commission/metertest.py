@@ -7,7 +7,7 @@ may flow out is asked of the technician (`direction`); a cabinet without a word 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from edge.commission.verdict import Finding, finding
+from edge.commission.verdict import StepFinding, finding
 from edge.core.point import SIGNED_QUANTITIES, Point
 from edge.process.gaugewindow import GaugeFigure
 from edge.process.plausibility.relations import PHASES, QUIET_W
@@ -27,7 +27,7 @@ POWER_FACTORS: Final = (0.25, 1.15)
 
 def judge_meter(
     device: str, points: Mapping[str, Point], figures: Mapping[str, GaugeFigure], direction: str
-) -> Iterator[Finding]:
+) -> Iterator[StepFinding]:
     """Nothing for a device that measures no power."""
     yield from _rotation(device, figures)
     power = points.get("power")
@@ -62,7 +62,7 @@ def judge_meter(
         )
 
 
-def _rotation(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[Finding]:
+def _rotation(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[StepFinding]:
     """Of a meter that tells angles between voltages (OBIS 81.7.1 and 81.7.2): L2 lies 120 degrees
     from L1, L3 240, where the field turns right."""
     known = [figures[key].mean % 360 for key in ANGLES if key in figures]
@@ -72,7 +72,7 @@ def _rotation(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[Findi
         yield finding("rotation_left", device=device, l2=known[0], l3=known[1])
 
 
-def _unit(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[Finding]:
+def _unit(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[StepFinding]:
     """Power against voltage times current, of all phases together."""
     pairs = [("voltage" + phase, "current" + phase) for phase in PHASES]
     known = [(figures[u].mean, figures[i].mean) for u, i in pairs if u in figures and i in figures]
@@ -94,7 +94,7 @@ def _unit(device: str, figures: Mapping[str, GaugeFigure]) -> Iterator[Finding]:
                 return
 
 
-def _crossed(device: str, figures: Mapping[str, GaugeFigure]) -> Finding | None:
+def _crossed(device: str, figures: Mapping[str, GaugeFigure]) -> StepFinding | None:
     """Currents that are measured with the voltage of another phase, by the power factors.
 
     Of two that are exchanged the angles are 120 degrees off, each its way: with that of the third

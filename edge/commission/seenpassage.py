@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from edge.commission.looptrace import NS, OPEN, LoopReading, Presence
+from edge.commission.looptrace import NS, OPEN, LoopPresence, LoopReading
 from edge.process.enginesetup import LaneSetup
 from edge.process.traffic.pairing import speed_trap
 from edge.process.traffic.passage import (
@@ -36,7 +36,7 @@ class SeenPassage:
 
     kind: PassageKind
     lane: str
-    spans: tuple[Presence, ...]
+    spans: tuple[LoopPresence, ...]
     speed_kmh: float | None = None
     length_m: float | None = None
 
@@ -57,7 +57,7 @@ def see_passages(
 ) -> list[SeenPassage]:
     """All vehicles on all lanes, in the order in which they came; the last PASSAGES_KEPT."""
     found: list[SeenPassage] = []
-    left: dict[str, list[Presence]] = {name: list(r.presences) for name, r in readings.items()}
+    left: dict[str, list[LoopPresence]] = {name: list(r.presences) for name, r in readings.items()}
     for lane in lanes:
         if not lane.doubled:
             found += [_single(lane.name, p) for p in left.pop(lane.lead, [])]
@@ -80,7 +80,9 @@ def order_is_unclear(lane: LaneSetup, readings: Mapping[str, LoopReading]) -> bo
     return there == back > 0
 
 
-def _of_lane(lane: LaneSetup, left: dict[str, list[Presence]], *, wide: bool) -> list[SeenPassage]:
+def _of_lane(
+    lane: LaneSetup, left: dict[str, list[LoopPresence]], *, wide: bool
+) -> list[SeenPassage]:
     lead, trail = left[lane.lead], left[lane.trail]
     there, back = _matched(lane, lead, trail, wide=wide), _matched(lane, trail, lead, wide=wide)
     kind: PassageKind = "ordered" if len(there) >= len(back) else "reversed"
@@ -88,11 +90,11 @@ def _of_lane(lane: LaneSetup, left: dict[str, list[Presence]], *, wide: bool) ->
     return _taken(lane, kind, pairs, left, wide=wide)
 
 
-def _across(driven: LaneSetup, left: dict[str, list[Presence]]) -> list[SeenPassage]:
+def _across(driven: LaneSetup, left: dict[str, list[LoopPresence]]) -> list[SeenPassage]:
     """Pairs of loops of two lanes; the pair of loops that explains most vehicles first."""
     found: list[SeenPassage] = []
     while True:
-        best: list[tuple[Presence, Presence]] = []
+        best: list[tuple[LoopPresence, LoopPresence]] = []
         for one, first in left.items():
             for other, second in left.items():
                 if one.rpartition(".")[0] != other.rpartition(".")[0] and first and second:
@@ -104,8 +106,8 @@ def _across(driven: LaneSetup, left: dict[str, list[Presence]]) -> list[SeenPass
 
 
 def _taken(
-    lane: LaneSetup, kind: PassageKind, pairs: Iterable[tuple[Presence, Presence]],
-    left: dict[str, list[Presence]], *, wide: bool,
+    lane: LaneSetup, kind: PassageKind, pairs: Iterable[tuple[LoopPresence, LoopPresence]],
+    left: dict[str, list[LoopPresence]], *, wide: bool,
 ) -> list[SeenPassage]:  # fmt: skip
     found = []
     for first, second in pairs:
@@ -116,7 +118,7 @@ def _taken(
 
 
 def _passage(
-    lane: LaneSetup, kind: PassageKind, first: Presence, second: Presence, *, wide: bool
+    lane: LaneSetup, kind: PassageKind, first: LoopPresence, second: LoopPresence, *, wide: bool
 ) -> SeenPassage:
     trap = _trap(lane, wide=wide)
     measured = None
@@ -132,11 +134,11 @@ def _passage(
 
 
 def _matched(
-    lane: LaneSetup, firsts: Sequence[Presence], seconds: Sequence[Presence], *, wide: bool
-) -> list[tuple[Presence, Presence]]:
+    lane: LaneSetup, firsts: Sequence[LoopPresence], seconds: Sequence[LoopPresence], *, wide: bool
+) -> list[tuple[LoopPresence, LoopPresence]]:
     """Vehicles keep their order: each second one goes to the oldest first one that fits."""
     trap = _trap(lane, wide=wide)
-    found: list[tuple[Presence, Presence]] = []
+    found: list[tuple[LoopPresence, LoopPresence]] = []
     waiting = list(firsts)
     for second in seconds:
         for place, first in enumerate(waiting):
@@ -149,7 +151,7 @@ def _matched(
     return found
 
 
-def _fits(lane: LaneSetup, trap: SpeedTrap, first: Presence, second: Presence) -> bool:
+def _fits(lane: LaneSetup, trap: SpeedTrap, first: LoopPresence, second: LoopPresence) -> bool:
     elapsed_ns = second.on_ns - first.on_ns
     if OPEN in (first.off_ns, second.off_ns) or lane.mode == "pulse":
         least_ns = trap.spacing_mm * MIN_ELAPSED_NS_PER_MM
@@ -162,7 +164,7 @@ def _trap(lane: LaneSetup, *, wide: bool) -> SpeedTrap:
     return replace(trap, tolerance_permille=WIDE_TOLERANCE, limits=WIDE) if wide else trap
 
 
-def _single(lane: str, presence: Presence) -> SeenPassage:
+def _single(lane: str, presence: LoopPresence) -> SeenPassage:
     return SeenPassage("single", lane, (presence,))
 
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from edge.commission.founddevices import FoundDevice, ScannedPlace
+from edge.commission.founddevices import OfferedDevice, ScannedPlace
 from edge.commission.steps import CommissionStep
-from edge.commission.verdict import Finding, Verdict, worst_verdict
+from edge.commission.verdict import StepFinding, StepVerdict, worst_verdict
 
 VERSION: Final = 1
 NAME_LIMIT: Final = 64  # characters of who does it
@@ -26,7 +26,7 @@ class StepResult(Struct, frozen=True):
     `figures` are for plots, and of a lane the order that the drive showed.
     """
 
-    findings: list[Finding]
+    findings: list[StepFinding]
     at: int | None
     by: str
     configured: str
@@ -34,7 +34,7 @@ class StepResult(Struct, frozen=True):
     figures: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> StepVerdict:
         return worst_verdict(self.findings)
 
 
@@ -60,7 +60,7 @@ class CommissionSession(Struct):
     begun: int | None = None
     steps: dict[str, StepResult] = field(default_factory=dict)
     fields: dict[str, dict[str, float | str]] = field(default_factory=dict)
-    found: list[FoundDevice] = field(default_factory=list)
+    found: list[OfferedDevice] = field(default_factory=list)
     searched: list[ScannedPlace] = field(default_factory=list)
     sheet: SignedSheet | None = None  # the last one
     number: int = 0  # of the last sheet
@@ -110,9 +110,9 @@ def stale_steps(
     ]  # fmt: skip
 
 
-def verdict_counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+def verdict_counts(verdicts: Iterable[StepVerdict]) -> dict[str, int]:
     """How many of each."""
-    counts = {str(word): 0 for word in Verdict}
+    counts = {str(word): 0 for word in StepVerdict}
     for verdict in verdicts:
         counts[str(verdict)] += 1
     return counts

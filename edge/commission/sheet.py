@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from edge.commission.session import CommissionSession, verdict_counts
 from edge.commission.stepstatus import StepStatus, status_row
-from edge.commission.verdict import Verdict
+from edge.commission.verdict import StepVerdict
 
 SHEET_VERSION: Final = 1
 OPEN_LISTED: Final = 64  # steps that did not pass, in the event
@@ -77,7 +77,9 @@ def unmatched_ids(steps: Sequence[StepStatus]) -> set[str]:
 
 def sheet_state(steps: Sequence[StepStatus]) -> SheetState:
     """Whether there is anything that did not pass."""
-    return "accepted" if all(each.verdict is Verdict.PASSED for each in steps) else "reservations"
+    return (
+        "accepted" if all(each.verdict is StepVerdict.PASSED for each in steps) else "reservations"
+    )
 
 
 def open_steps(sheet: Mapping[str, Any]) -> dict[str, str]:

@@ -11,15 +11,15 @@ from msgspec import Struct
 from edge.commission.loopfields import judge_loop
 from edge.commission.session import CommissionSession, StepResult, stale_reason
 from edge.commission.steps import CommissionStep
-from edge.commission.verdict import Finding, Verdict, finding, worst_verdict
+from edge.commission.verdict import StepFinding, StepVerdict, finding, worst_verdict
 
 
 class StepStatus(Struct, frozen=True):
     """One step. `stale`: configuration or device, which is another one since it was done."""
 
     step: CommissionStep
-    findings: list[Finding]
-    verdict: Verdict
+    findings: list[StepFinding]
+    verdict: StepVerdict
     done: bool
     stale: str = ""
     result: StepResult | None = None
@@ -34,17 +34,17 @@ def step_status(session: CommissionSession, step: CommissionStep, serial: str) -
         numbers = {k: float(v) for k, v in filled.items() if not isinstance(v, str)}
         found = judge_loop(step.subject, numbers)
         stale = "" if result is None else stale_reason(result, step, serial)
-        verdict = Verdict.UNPROVEN if stale else worst_verdict(found)
+        verdict = StepVerdict.UNPROVEN if stale else worst_verdict(found)
         return StepStatus(step, found, verdict, bool(numbers), stale, result, filled)
     if result is None:
         found = untouched(step)
-        return StepStatus(step, found, Verdict.UNPROVEN, False, "", None, filled)
+        return StepStatus(step, found, StepVerdict.UNPROVEN, False, "", None, filled)
     stale = stale_reason(result, step, serial)
-    verdict = Verdict.UNPROVEN if stale else result.verdict
+    verdict = StepVerdict.UNPROVEN if stale else result.verdict
     return StepStatus(step, result.findings, verdict, True, stale, result, filled)
 
 
-def untouched(step: CommissionStep) -> list[Finding]:
+def untouched(step: CommissionStep) -> list[StepFinding]:
     """What is said of a step that nobody has done."""
     if step.kind == "lane":
         return [finding("never_driven", lane=step.subject)]
@@ -72,7 +72,7 @@ def status_row(status: StepStatus) -> dict[str, Any]:
     }
 
 
-def finding_row(one: Finding) -> dict[str, Any]:
+def finding_row(one: StepFinding) -> dict[str, Any]:
     """A finding with its sentences."""
     return {
         "kind": one.kind,

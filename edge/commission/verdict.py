@@ -13,7 +13,7 @@ Figure = str | int | float | None
 DIGITS: Final = 4
 
 
-class Verdict(StrEnum):
+class StepVerdict(StrEnum):
     """The better one first."""
 
     PASSED = "passed"
@@ -22,18 +22,18 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-SEVERITY: Final[Mapping[Verdict, int]] = {word: place for place, word in enumerate(Verdict)}
+SEVERITY: Final[Mapping[StepVerdict, int]] = {word: place for place, word in enumerate(StepVerdict)}
 
 
-class Finding(Struct, frozen=True):
+class StepFinding(Struct, frozen=True):
     """One thing that was found. `figures` fill the places of its sentence."""
 
     kind: FindingKind
     figures: dict[str, Figure] = {}
 
     @property
-    def verdict(self) -> Verdict:
-        return Verdict(FINDING_KINDS[self.kind].verdict)
+    def verdict(self) -> StepVerdict:
+        return StepVerdict(FINDING_KINDS[self.kind].verdict)
 
     @property
     def text(self) -> str:
@@ -50,9 +50,9 @@ class Finding(Struct, frozen=True):
         return {key: shown_figure(value) for key, value in self.figures.items()}
 
 
-def finding(kind: FindingKind, **figures: Figure) -> Finding:
+def finding(kind: FindingKind, **figures: Figure) -> StepFinding:
     """With numbers of four digits: nobody reads more of them."""
-    return Finding(kind, {key: rounded(value) for key, value in figures.items()})
+    return StepFinding(kind, {key: rounded(value) for key, value in figures.items()})
 
 
 def rounded(value: Figure) -> Figure:
@@ -70,7 +70,7 @@ def shown_figure(value: Figure) -> str:
     return str(value) if isinstance(value, str | int) else f"{value:.{DIGITS}g}"
 
 
-def worst_verdict(findings: Iterable[Finding]) -> Verdict:
+def worst_verdict(findings: Iterable[StepFinding]) -> StepVerdict:
     """Of a step: that of its worst finding; of none, unproven."""
     verdicts = [each.verdict for each in findings]
-    return max(verdicts, key=SEVERITY.__getitem__) if verdicts else Verdict.UNPROVEN
+    return max(verdicts, key=SEVERITY.__getitem__) if verdicts else StepVerdict.UNPROVEN

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from edge.config import GpioBus, Site
 from edge.config.sitechanges import SiteChange, site_changes
+from edge.gateway.trialstate import WorkingParts
 
 WORDS: Final = frozenset(
     {
@@ -132,6 +133,31 @@ def touched_lines(before: Site, after: Site) -> set[str]:
             if one is not None:
                 found.add(one.bus)
     return found
+
+
+def watched_parts(worked: WorkingParts, before: Site, after: Site) -> set[str]:
+    """What was read before, is still configured, and may fail because of the change."""
+    touched = touched_devices(before, after)
+    found = {name for name in worked.devices if name in touched and name in after.devices}
+    chips = touched_lines(before, after)
+    lines = {
+        f"line {line}"
+        for bus in chips
+        for one in (*after.lanes_on(bus).values(), *after.bays_on(bus).values())
+        for line in (
+            getattr(one, "lead", None),
+            getattr(one, "trail", None),
+            getattr(one, "line", None),
+        )
+        if line
+    }
+    lines |= {
+        f"line {device.options['line']}"
+        for bus in chips
+        for device in after.devices_on(bus).values()
+        if "line" in device.options
+    }
+    return found | (lines & set(worked.lines))
 
 
 def touched_uplink(before: Site, after: Site) -> bool:

@@ -15,7 +15,7 @@ from edge.commission.drivejudgement import DriveSeen, ToldDrive, judge_drive, lo
 from edge.commission.looptrace import DriveTrace, LoopTrace
 from edge.commission.seenpassage import SeenPassage
 from edge.commission.steps import CommissionStep
-from edge.commission.verdict import Finding, finding, rounded
+from edge.commission.verdict import StepFinding, finding, rounded
 from edge.config import Site
 from edge.core import Clock, Contact, Point, Reading, Sweep
 from edge.gateway.linewatch import LineWatch
@@ -59,7 +59,7 @@ class ExaminedGateway:
 
 async def examine_device(
     gateway: ExaminedGateway, name: str, direction: Direction
-) -> tuple[list[Finding], dict[str, Any]]:
+) -> tuple[list[StepFinding], dict[str, Any]]:
     """A few readings, and what they come to; the figures are for its plot."""
     sweeps: list[list[Reading]] = []
     refused: dict[str, float] = {}
@@ -103,7 +103,7 @@ class ContactExams:
         self._gateway = gateway
         self._armed: dict[str, int] = {}
 
-    def examine(self, step: CommissionStep) -> list[Finding]:
+    def examine(self, step: CommissionStep) -> list[StepFinding]:
         """The first time it says what to do; then it judges what was seen since."""
         lines, name = self._gateway.lines, step.subject
         now_ns = self._gateway.clock.now().mono_ns
@@ -192,7 +192,7 @@ class LaneDrive:
         raise LookupError(at_ms)
 
 
-def examine_record(gateway: ExaminedGateway) -> list[Finding]:
+def examine_record(gateway: ExaminedGateway) -> list[StepFinding]:
     """Whether the city has confirmed a record to this process."""
     connection, connected = gateway.connection()
     if connection.confirmed_ns is None:

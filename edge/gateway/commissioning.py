@@ -17,7 +17,7 @@ from msgspec import UNSET
 from edge.commission.devicetest import Direction
 from edge.commission.drivejudgement import DriveSeen, ToldDrive
 from edge.commission.founddevices import (
-    FoundDevice,
+    OfferedDevice,
     ScannedPlace,
     judge_scan,
     matched_device,
@@ -42,7 +42,7 @@ from edge.commission.steps import (
     site_steps,
 )
 from edge.commission.stepstatus import StepStatus, all_steps
-from edge.commission.verdict import Finding
+from edge.commission.verdict import StepFinding
 from edge.control.protocol import VerbError
 from edge.core import Draft, Stamp
 from edge.core.release import VERSION
@@ -121,7 +121,7 @@ class Commissioning:
             stale=stale[:STALE_LISTED] if stale else UNSET,
         )
 
-    def matched(self, one: FoundDevice) -> str:
+    def matched(self, one: OfferedDevice) -> str:
         """The device of the site file that one that was found is; "" for none."""
         return matched_device(self._site, self._places, one)
 
@@ -243,8 +243,8 @@ class Commissioning:
         await self._change(change)
 
     async def take_scan(
-        self, places: list[ScannedPlace], found: list[FoundDevice]
-    ) -> list[FoundDevice]:
+        self, places: list[ScannedPlace], found: list[OfferedDevice]
+    ) -> list[OfferedDevice]:
         """What a search of the wires has found. Gives all that is known now."""
 
         def change(session: CommissionSession) -> None:
@@ -256,7 +256,7 @@ class Commissioning:
         await self._keep(self.steps[SCAN], self._scanned(self._session), {})
         return self._session.found
 
-    async def decide_found(self, id_: str, state: str, name: str) -> FoundDevice:
+    async def decide_found(self, id_: str, state: str, name: str) -> OfferedDevice:
         """A device that answered is named, or dismissed. Raises VerbError."""
         one = next((each for each in self._session.found if each.id == id_), None)
         if one is None:
@@ -367,7 +367,7 @@ class Commissioning:
             raise VerbError("begin first: `kerbstone commission begin --by NAME`")
 
     async def _keep(
-        self, step: CommissionStep, findings: list[Finding], figures: Mapping[str, Any]
+        self, step: CommissionStep, findings: list[StepFinding], figures: Mapping[str, Any]
     ) -> None:
         self._must_be_open()
         serial = self._serials().get(step.id, "")
@@ -406,7 +406,7 @@ class Commissioning:
             self._hooks.changed()
         return session
 
-    def _scanned(self, session: CommissionSession) -> list[Finding]:
+    def _scanned(self, session: CommissionSession) -> list[StepFinding]:
         return judge_scan(self._site, self._places, session.searched, session.found)
 
     def _serials(self) -> dict[str, str]:

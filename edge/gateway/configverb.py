@@ -35,7 +35,8 @@ from edge.core import ConfigError, Stamp
 from edge.gateway.changescope import ChangeScope
 from edge.gateway.configdiff import compare_site_text
 from edge.gateway.lastgood import file_digest
-from edge.gateway.trialwatch import ConfigChangeError, ConfigControl, TriedDaemon
+from edge.gateway.trialwatch import ConfigControl
+from edge.gateway.trieddaemon import ConfigChangeError, TriedDaemon
 from edge.identity.configspool import CONFIRM_LIMIT_S
 from edge.identity.proposal import PROPOSAL_LIMIT
 from edge.kernelclock import KernelClock

@@ -13,28 +13,21 @@ root a line in `config-outcome` of the run folder, by which the site file is put
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from edge.config import Site
 from edge.core import AsyncClock, Stamp
-from edge.durable.atomicwrite import replace_file
 from edge.gateway import lastgood, trialjudge
-from edge.gateway.changescope import (
-    ChangeScope,
-    change_scope,
-    touched_devices,
-    touched_lines,
-    touched_uplink,
-)
+from edge.gateway.changescope import ChangeScope, change_scope, touched_uplink, watched_parts
 from edge.gateway.formerbroker import former_answers, former_places
 from edge.gateway.lastgood import LastGood, file_digest, has_carrier
 from edge.gateway.trialjudge import TrialJudge, TrialSight
+from edge.gateway.trialoutcome import forget_outcome, write_outcome
 from edge.gateway.trialstate import (
     OpenTrial,
     RejectedConfig,
@@ -42,8 +35,8 @@ from edge.gateway.trialstate import (
     TrialReason,
     WorkingParts,
 )
-from edge.identity.configoutcome import OUTCOME_NAME, ConfigOutcome, read_config_outcome
-from edge.wire.contract.boxevent import AlarmKind, ConfigChange, ConfigReason, Configuration
+from edge.gateway.trieddaemon import ConfigChangeError, TriedDaemon, TriedGateway
+from edge.wire.contract.boxevent import ConfigChange, ConfigReason, Configuration
 
 LOG: Final = logging.getLogger("kerbstone")
 
@@ -58,37 +51,6 @@ NO_GOOD_TEXT: Final = (
 )
 OTHER_FILE_TEXT: Final = "the site file is another one by now: look at it again"
 NOT_BLAMED_TEXT: Final = "the former configuration cannot read {} either: tried again"
-
-
-class ConfigChangeError(Exception):
-    """It cannot be done now; the text goes to the person who asked."""
-
-
-class TriedGateway(Protocol):
-    """What runs with a configuration. `healthy`: each part has worked, and none is overdue."""
-
-    @property
-    def connected(self) -> bool: ...
-    def healthy(self, now_ns: int) -> bool: ...
-    def announce(self, kind: AlarmKind, text: str) -> None: ...
-    def note(self, kind: AlarmKind, text: str) -> None: ...
-    def withdraw(self, kind: AlarmKind) -> None: ...
-    def report(self, event: Configuration) -> None: ...
-    def working(self) -> WorkingParts: ...
-    def failing(self) -> Mapping[str, str]: ...
-    def link_words(self) -> tuple[str, str]: ...  # the broker, and why it is not reached
-
-
-class TriedDaemon(Protocol):
-    """A daemon with a configuration. `gateway` None: it has not come that far."""
-
-    @property
-    def gateway(self) -> TriedGateway | None: ...
-    @property
-    def site(self) -> Site: ...
-    def stop(self, *, again: bool = False) -> None: ...
-    def can_change(self, site: Site) -> bool: ...
-    async def change(self, site: Site, scope: ChangeScope) -> None: ...
 
 
 class ConfigControl:
@@ -179,7 +141,7 @@ class ConfigControl:
                 await self._try_again(found)
                 return
             self.last_good.trials.settle(found.digest)
-            self._write_outcome(found.digest, found.reason, found.text)
+            self._write_outcome(found)
         ran_s = (now.mono_ns - self._begun_ns) / 1e9
         if self.last_good.worth_a_try(_wall_s(now), ran_s):
             LOG.warning("the configuration that failed is tried again")
@@ -212,7 +174,7 @@ class ConfigControl:
             self._good = self._trial() is None
             if self._good:
                 self._tell_city("confirmed", CONFIRMED_TEXT)
-                self._write_outcome(self.last_good.digest, "", CONFIRMED_TEXT, "confirmed")
+                write_outcome(self._run_dir, self.last_good.digest, "confirmed", CONFIRMED_TEXT)
 
     def _make_judge(self, trial: OpenTrial, now_ns: int) -> TrialJudge:
         assert self._daemon is not None
@@ -220,7 +182,7 @@ class ConfigControl:
         watched: set[str] = set()
         self._former = [] if before is None else former_places(before.uplink)
         if before is not None:
-            watched = _watched(trial.worked, before, after) - set(trial.excused)
+            watched = watched_parts(trial.worked, before, after) - set(trial.excused)
         self._judge = TrialJudge(
             now_ns,
             uplink=before is not None and touched_uplink(before, after),
@@ -244,7 +206,7 @@ class ConfigControl:
             gateway.note(PROBLEM_KIND, text)
             self._tell_city("rolled_back", text, found.reason)
             if found.final:
-                self._write_outcome(found.digest, found.reason, found.text)
+                self._write_outcome(found)
         self._told = text
 
     # -- what may be done --------------------------------------------------------------------------
@@ -264,7 +226,7 @@ class ConfigControl:
         self._announced = digest, confirm_s
         now = self._clock.now()
         self._announced_ns = now.mono_ns
-        self._forget_outcome(digest)
+        forget_outcome(self._run_dir, digest)
         if self._trial() is not None and digest == self.last_good.digest:
             self.last_good.trials.renew(digest, confirm_s, now.mono_ns)
         elif not self._is_good(digest):
@@ -341,7 +303,7 @@ class ConfigControl:
             self.last_good.digest, reason, text, _wall_s(now), blamed
         )
         if found.final:
-            self._write_outcome(found.digest, found.reason, found.text)
+            self._write_outcome(found)
         self._back_ns = now.mono_ns
         if scope.daemon:
             self._restart()
@@ -451,7 +413,7 @@ class ConfigControl:
         return bool(good) and file_digest(good) == digest
 
     def _working(self) -> WorkingParts | None:
-        gateway = None if self._daemon is None else self._daemon.gateway
+        gateway = self._gateway
         if gateway is None:
             return None
         trial = self._trial()
@@ -471,64 +433,24 @@ class ConfigControl:
             return None
         return trial.confirm_s - (now.mono_ns - trial.since_ns) / 1e9
 
+    @property
+    def _gateway(self) -> TriedGateway | None:
+        return None if self._daemon is None else self._daemon.gateway
+
+    @property
+    def _run_dir(self) -> Path:
+        assert self._daemon is not None
+        return Path(self._daemon.site.store.run_dir)
+
     def _tell_city(
         self, outcome: ConfigChange, text: str, reason: ConfigReason | UnsetType = UNSET
     ) -> None:
-        gateway = None if self._daemon is None else self._daemon.gateway
-        if gateway is not None:
-            gateway.report(
-                Configuration(
-                    text=text,
-                    outcome=outcome,
-                    reason=reason,
-                    digest=self.last_good.digest[:12],
-                )
-            )
+        if (gateway := self._gateway) is not None:
+            digest = self.last_good.digest[:12]
+            gateway.report(Configuration(text=text, outcome=outcome, reason=reason, digest=digest))
 
-    def _forget_outcome(self, digest: str) -> None:
-        """Root shall not put a file back for a trial that it had before."""
-        assert self._daemon is not None
-        path = Path(self._daemon.site.store.run_dir, OUTCOME_NAME)
-        former = read_config_outcome(path)
-        if former is not None and former.digest == digest:
-            self._write_outcome(digest, "", "on trial again", "trial")
-
-    def _write_outcome(
-        self, digest: str, reason: str, text: str, state: str = "rolled_back"
-    ) -> None:
-        """For root, who puts the file back or tells the operator. It is no secret."""
-        assert self._daemon is not None
-        path = Path(self._daemon.site.store.run_dir, OUTCOME_NAME)
-        outcome = ConfigOutcome(digest=digest, state=state, reason=reason, text=text)
-        try:
-            replace_file(path, msgspec.json.encode(outcome), 0o640, exact_mode=True, sync=False)
-        except OSError as error:
-            LOG.warning("%s: %s", path, error)
-
-
-def _watched(worked: WorkingParts, before: Site, after: Site) -> set[str]:
-    """What was read before, is still configured, and may fail because of the change."""
-    touched = touched_devices(before, after)
-    found = {name for name in worked.devices if name in touched and name in after.devices}
-    chips = touched_lines(before, after)
-    lines = {
-        f"line {line}"
-        for bus in chips
-        for one in (*after.lanes_on(bus).values(), *after.bays_on(bus).values())
-        for line in (
-            getattr(one, "lead", None),
-            getattr(one, "trail", None),
-            getattr(one, "line", None),
-        )
-        if line
-    }
-    lines |= {
-        f"line {device.options['line']}"
-        for bus in chips
-        for device in after.devices_on(bus).values()
-        if "line" in device.options
-    }
-    return found | (lines & set(worked.lines))
+    def _write_outcome(self, found: RejectedConfig) -> None:
+        write_outcome(self._run_dir, found.digest, "rolled_back", found.text, found.reason)
 
 
 def _wall_s(now: Stamp) -> int:

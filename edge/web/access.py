@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from edge.core.clock import Clock
 from edge.web.pagesettings import SettingsFile
-from edge.web.requests import RefusedError, read_token
+from edge.web.requests import RequestRefusedError, read_token
 from edge.web.sessions import Session, Sessions
 
 CSRF_HEADER = "x-kerbstone-csrf"
@@ -32,18 +32,18 @@ class Gate:
         return self.session(request) is not None or self.settings.read().without_login == "read"
 
     def check(self, request: Request, access: Access) -> None:
-        """Raises RefusedError. What changes anything, and so comes by POST, brings the token along
-        that only this page knows."""
+        """Raises RequestRefusedError. What changes anything, and so comes by POST, brings the
+        token along that only this page knows."""
         if access == "look" and request.method != "POST":
             if not self.may_look(request):
-                raise RefusedError(401, "login_needed")
+                raise RequestRefusedError(401, "login_needed")
             return
         session = self.session(request)
         if session is None:
-            raise RefusedError(401, "login_needed")
+            raise RequestRefusedError(401, "login_needed")
         if request.method == "POST":
             token = request.headers.get(CSRF_HEADER, "")
             if not hmac.compare_digest(token.encode("latin-1", "replace"), session.csrf.encode()):
-                raise RefusedError(403, "stale_page")
+                raise RequestRefusedError(403, "stale_page")
         if access == "settings" and not self.settings.read().settings:
-            raise RefusedError(403, "settings_locked", self.settings.read().problem)
+            raise RequestRefusedError(403, "settings_locked", self.settings.read().problem)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from edge.web.livefeed import FullError, LiveFeed, event_text
-from edge.web.requests import RefusedError, refusal
+from edge.web.requests import RequestRefusedError, refusal
 
 BEGIN = "retry: 1000\n\n"  # milliseconds until a browser comes again
 
@@ -42,7 +42,7 @@ class EventStream(Response):
                         await gone
                 await send({"type": "http.response.body", "body": b""})
         except FullError:
-            await refusal(RefusedError(503, "too_many_viewers"))(scope, receive, send)
+            await refusal(RequestRefusedError(503, "too_many_viewers"))(scope, receive, send)
 
     async def _begin(self, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8")]

@@ -14,7 +14,7 @@ TOKEN_LIMIT: Final = 128
 LARGE: Final = 2048  # bytes of an answer that is worth packing
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """A request that is not met: `code` is a word that the page has a sentence for."""
 
     def __init__(self, status: int, code: str, text: str = "", **more: Any) -> None:
@@ -38,7 +38,7 @@ def packed_response(request: Request, value: Any) -> Response:
     return response
 
 
-def refusal(error: RefusedError) -> Response:
+def refusal(error: RequestRefusedError) -> Response:
     """The answer to a request that is not met."""
     response = json_response({"error": error.code, "text": error.text, **error.more}, error.status)
     if wait_s := error.more.get("wait_s"):
@@ -47,24 +47,24 @@ def refusal(error: RefusedError) -> Response:
 
 
 async def read_object(request: Request, limit: int = BODY_LIMIT) -> dict[str, Any]:
-    """The JSON object that came along. Raises RefusedError."""
+    """The JSON object that came along. Raises RequestRefusedError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise RefusedError(415, "bad_request", "the body is JSON")
+        raise RequestRefusedError(415, "bad_request", "the body is JSON")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:
-        raise RefusedError(413, "too_large")
+        raise RequestRefusedError(413, "too_large")
     data = bytearray()
     async for piece in request.stream():
         data += piece
         if len(data) > limit:
-            raise RefusedError(413, "too_large")
+            raise RequestRefusedError(413, "too_large")
     try:
         found = parse_plain_json(bytes(data))
     except (ValueError, RecursionError) as error:
-        raise RefusedError(400, "bad_request", "the body is no JSON") from error
+        raise RequestRefusedError(400, "bad_request", "the body is no JSON") from error
     if not isinstance(found, dict):
-        raise RefusedError(400, "bad_request", "the body is a JSON object")
+        raise RequestRefusedError(400, "bad_request", "the body is a JSON object")
     return found
 
 

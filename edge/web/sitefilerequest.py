@@ -12,7 +12,7 @@ import msgspec
 
 from edge.core import ConfigError
 from edge.identity.configspool import ConfigRequest, config_spool, leave_request, read_answer
-from edge.web.requests import RefusedError
+from edge.web.requests import RequestRefusedError
 
 NOBODY_TEXT = "this page may not leave a site file here: is kerbstone-config.path installed?"
 
@@ -20,7 +20,7 @@ NOBODY_TEXT = "this page may not leave a site file here: is kerbstone-config.pat
 def leave_site_file(given: Mapping[str, Any]) -> str:
     """`text`, `base` and `confirm_s` of a body. Returns what the answer is asked by.
 
-    Raises RefusedError.
+    Raises RequestRefusedError.
     """
     name = secrets.token_hex(8)
     words = {key: given[key] for key in ("text", "base", "confirm_s") if key in given}
@@ -28,9 +28,11 @@ def leave_site_file(given: Mapping[str, Any]) -> str:
         request = msgspec.convert({"id": name, **words}, ConfigRequest)
         leave_request(config_spool(), request)
     except (ConfigError, msgspec.ValidationError) as error:
-        raise RefusedError(400, "daemon_refused", str(error)) from None
+        raise RequestRefusedError(400, "daemon_refused", str(error)) from None
     except OSError as error:
-        raise RefusedError(503, "daemon_closed", f"{NOBODY_TEXT} ({error.strerror})") from None
+        raise RequestRefusedError(
+            503, "daemon_closed", f"{NOBODY_TEXT} ({error.strerror})"
+        ) from None
     return name
 
 

@@ -25,7 +25,7 @@ from edge.web.pages import LANGUAGES, PAGES
 from edge.web.pagesettings import SettingsFile
 from edge.web.pageverbs import CHANGING, READING, PageVerb
 from edge.web.requests import (
-    RefusedError,
+    RequestRefusedError,
     json_response,
     packed_response,
     read_object,
@@ -125,18 +125,18 @@ class WebApp:
         given = await read_object(request, LOGIN_LIMIT)
         typed, source, now_s = given.get("secret"), source_of(request), self._gate.now_s()
         if not isinstance(typed, str):
-            raise RefusedError(400, "bad_request", "`secret` is what was typed")
+            raise RequestRefusedError(400, "bad_request", "`secret` is what was typed")
         if wait_s := self._limit.wait_s(source, now_s):
-            raise RefusedError(429, "wait", wait_s=round(wait_s, 1))
+            raise RequestRefusedError(429, "wait", wait_s=round(wait_s, 1))
         self._limit.begin(source, now_s)
         try:
             right = await self._secret.is_right(typed)
         except BusyError:
-            raise RefusedError(503, "wait", wait_s=2.0) from None
+            raise RequestRefusedError(503, "wait", wait_s=2.0) from None
         except NoSecretError as error:
-            raise RefusedError(503, "no_login", str(error)) from None
+            raise RequestRefusedError(503, "no_login", str(error)) from None
         if not right:
-            raise RefusedError(403, "wrong_secret")
+            raise RequestRefusedError(403, "wrong_secret")
         self._limit.right(source)
         self._gate.sessions.close(read_token(request))
         token, session = self._gate.sessions.open(self._gate.now_s())
@@ -159,7 +159,7 @@ class WebApp:
     async def _ask(self, request: Request) -> Response:
         verb = READING.get(request.path_params["verb"])
         if verb is None:
-            raise RefusedError(404, "not_found")
+            raise RequestRefusedError(404, "not_found")
         words = dict(request.query_params)
         if any(each in verb.private for each in words):
             self._gate.check(request, "session")
@@ -168,12 +168,12 @@ class WebApp:
     async def _change(self, request: Request) -> Response:
         verb = CHANGING.get(request.path_params["verb"])
         if verb is None:
-            raise RefusedError(404, "not_found")
+            raise RequestRefusedError(404, "not_found")
         return await self._asked(request, verb, await read_object(request))
 
     async def _asked(self, request: Request, verb: PageVerb, words: Mapping[str, Any]) -> Response:
         if odd := [each for each in words if each not in verb.words]:
-            raise RefusedError(400, "bad_request", f"not known here: {odd[0]:.40}")
+            raise RequestRefusedError(400, "bad_request", f"not known here: {odd[0]:.40}")
         name = request.path_params["verb"]
         found = await self._asker.ask(name, verb.timeout_s, **words)
         return _daemon_response(request, found)
@@ -190,9 +190,9 @@ class WebApp:
     async def _log(self, request: Request) -> Response:
         level = request.query_params.get("level", LEVELS[0])
         if level not in LEVELS:
-            raise RefusedError(400, "bad_request", f"level is one of {', '.join(LEVELS)}")
+            raise RequestRefusedError(400, "bad_request", f"level is one of {', '.join(LEVELS)}")
         if self._reading_log.locked():
-            raise RefusedError(503, "daemon_busy")
+            raise RequestRefusedError(503, "daemon_busy")
         async with self._reading_log:
             return packed_response(request, await read_journal(level))
 
@@ -241,7 +241,7 @@ def _answering(handler: Handler) -> Handler:
     async def answered(request: Request) -> Response:
         try:
             return await handler(request)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             return refusal(error)
 
     return answered

@@ -30,7 +30,7 @@ SOON: Final = timedelta(days=60)  # before its end, a certificate is made anew
 PROGRAM: Final = "edge.web.makecertificate"
 
 
-class CertificateError(Exception):
+class PageCertificateError(Exception):
     """There is no certificate that can be used; the text says which file, and what to do."""
 
 
@@ -47,7 +47,7 @@ def ensure_certificate(folder: Path, name: str, now: Stamp) -> PageCertificate:
     """What lies in `folder`, made now if there is nothing, or nothing that still holds for long.
     `name`: of the gateway, for people.
 
-    Raises CertificateError.
+    Raises PageCertificateError.
     """
     certificate, key = folder / CERTIFICATE_NAME, folder / KEY_NAME
     today = day_for_certain(now)
@@ -63,23 +63,23 @@ def day_for_certain(now: Stamp) -> date:
 
 
 def load_certificate(folder: Path) -> PageCertificate:
-    """Raises CertificateError where there is none, or it cannot be used."""
+    """Raises PageCertificateError where there is none, or it cannot be used."""
     certificate, key = folder / CERTIFICATE_NAME, folder / KEY_NAME
     try:
         data = read_file(certificate, PEM_LIMIT)
         if data is None:
-            raise CertificateError(f"{certificate}: there is no certificate yet")
+            raise PageCertificateError(f"{certificate}: there is no certificate yet")
         return PageCertificate(certificate, key, certificate_fingerprint(data))
     except OSError as error:
-        raise CertificateError(f"{certificate} cannot be read: {error.strerror}") from error
+        raise PageCertificateError(f"{certificate} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise CertificateError(
+        raise PageCertificateError(
             f"{certificate}: {error}; remove it and {key.name}, and both are made anew"
         ) from error
 
 
 def tls_context(found: PageCertificate) -> ssl.SSLContext:
-    """For the server's side. Raises CertificateError."""
+    """For the server's side. Raises PageCertificateError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -87,7 +87,7 @@ def tls_context(found: PageCertificate) -> ssl.SSLContext:
     try:
         context.load_cert_chain(found.certificate, found.key)
     except OSError as error:  # ssl.SSLError is one
-        raise CertificateError(
+        raise PageCertificateError(
             f"{found.certificate} and {found.key.name} cannot be used together: "
             f"{error.strerror or error}; put a pair there, or remove both to have them made anew"
         ) from error
@@ -95,9 +95,11 @@ def tls_context(found: PageCertificate) -> ssl.SSLContext:
 
 
 def _make(folder: Path, certificate: Path, key: Path, name: str, day: date) -> None:
-    """Raises CertificateError."""
+    """Raises PageCertificateError."""
     if certificate.exists() and _until(certificate) is None:
-        raise CertificateError(f"{certificate} is there and {key.name} is not: put the key there")
+        raise PageCertificateError(
+            f"{certificate} is there and {key.name} is not: put the key there"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(  # what it runs is ours
@@ -109,12 +111,12 @@ def _make(folder: Path, certificate: Path, key: Path, name: str, day: date) -> N
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
     except subprocess.TimeoutExpired as error:
-        raise CertificateError(f"no certificate was made within {MAKE_S:g} s") from error
+        raise PageCertificateError(f"no certificate was made within {MAKE_S:g} s") from error
     except OSError as error:
-        raise CertificateError(f"{folder} cannot be written: {error.strerror}") from error
+        raise PageCertificateError(f"{folder} cannot be written: {error.strerror}") from error
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise CertificateError(f"no certificate could be made in {folder}: {told}")
+        raise PageCertificateError(f"no certificate could be made in {folder}: {told}")
 
 
 def _ends_soon(certificate: Path, today: date) -> bool:

@@ -9,7 +9,7 @@ import pytest
 import drivers
 from edge.commission.devicetest import DeviceSeen, RegisterGrowth, judge_device
 from edge.commission.usualranges import USUAL, unit_mistakes
-from edge.commission.verdict import Finding, worst_verdict
+from edge.commission.verdict import StepFinding, worst_verdict
 from edge.core import Bad, Point, Quantity, Reading, Reason, Sample, sweep
 
 SITE = {
@@ -36,12 +36,12 @@ def readings(points: Sequence[Point], values: Mapping[str, Sample]) -> list[Read
     return list(made.readings(known))
 
 
-def judged(points: Sequence[Point], values: Mapping[str, Sample], **more: Any) -> list[Finding]:
+def judged(points: Sequence[Point], values: Mapping[str, Sample], **more: Any) -> list[StepFinding]:
     others = more.pop("others", {})
     return judge_device(DeviceSeen("d", [readings(points, values)] * 3, others, **more))
 
 
-def kinds(found: Sequence[Finding]) -> list[str]:
+def kinds(found: Sequence[StepFinding]) -> list[str]:
     return [one.kind for one in found]
 
 

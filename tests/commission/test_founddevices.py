@@ -9,7 +9,7 @@ import pytest
 import drivers
 from edge.commission.founddevices import (
     FOUND_LIMIT,
-    FoundDevice,
+    OfferedDevice,
     judge_scan,
     matched_device,
     parse_scan,
@@ -68,7 +68,7 @@ def test_one_that_nobody_names_is_offered_until_somebody_decides(site: Site) -> 
     (told,) = judge_scan(site, PLACES, places, kept)
     assert told.kind == "unmatched"
     assert told.figures["id"] == kept[1].id
-    decided = [kept[0], FoundDevice(**{f: getattr(kept[1], f) for f in kept[1].__struct_fields__
+    decided = [kept[0], OfferedDevice(**{f: getattr(kept[1], f) for f in kept[1].__struct_fields__
                                        if f not in ("state", "name")}, state="named",
                                     name="roof")]  # fmt: skip
     again = remember(decided, found, places)

@@ -7,7 +7,7 @@ import pytest
 
 from edge.commission.findingkinds import FINDING_KINDS, FindingKind
 from edge.commission.loopfields import LOOP_FIELDS, judge_loop
-from edge.commission.verdict import Finding, Verdict, finding, worst_verdict
+from edge.commission.verdict import StepFinding, StepVerdict, finding, worst_verdict
 
 
 def places(text: str) -> set[str]:
@@ -18,9 +18,9 @@ def places(text: str) -> set[str]:
 def test_a_sentence_is_whole(kind: FindingKind) -> None:
     row = FINDING_KINDS[kind]
     figures = {name: "x" for name in places(row.text) | places(row.remedy)}
-    made = Finding(kind, dict(figures))
+    made = StepFinding(kind, dict(figures))
     assert made.text.endswith(".")
-    assert row.verdict in list(Verdict)
+    assert row.verdict in list(StepVerdict)
     assert "{" not in made.text + made.remedy
     if row.verdict != "passed":
         assert made.remedy, "what is not right has a remedy"

@@ -10,7 +10,7 @@ import pytest
 from edge.config import Site
 from edge.gateway.changescope import ChangeScope
 from edge.gateway.lastgood import file_digest
-from edge.gateway.trialwatch import ConfigChangeError
+from edge.gateway.trieddaemon import ConfigChangeError
 from tests.gateway.test_trialwatch import PlayedBox, at_once, played
 
 

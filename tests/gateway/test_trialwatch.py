@@ -15,7 +15,8 @@ from edge.core import ConfigError
 from edge.gateway.changescope import ChangeScope
 from edge.gateway.lastgood import GOOD_NAME, LastGood, file_digest
 from edge.gateway.trialstate import WorkingParts
-from edge.gateway.trialwatch import ConfigChangeError, ConfigControl
+from edge.gateway.trialwatch import ConfigControl
+from edge.gateway.trieddaemon import ConfigChangeError
 from edge.identity.configoutcome import OUTCOME_NAME, read_config_outcome
 from edge.wire.contract.boxevent import AlarmKind, Configuration
 from tests.config.test_sitechanges import SITE

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from edge.web.access import CSRF_HEADER, Access, Gate
 from edge.web.pagesettings import SettingsFile
-from edge.web.requests import RefusedError
+from edge.web.requests import RequestRefusedError
 from edge.web.sessions import COOKIE, IDLE_S, MOST_S, Sessions
 from tests.kit.clock import VirtualClock
 
@@ -35,7 +35,7 @@ class Door:
         }  # fmt: skip
         try:
             self.gate.check(Request(scope), access)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             return error.code
         return ""
 

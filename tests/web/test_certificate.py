@@ -16,7 +16,7 @@ from edge.core.release import RELEASED, RELEASED_NS
 from edge.durable.atomicwrite import replace_file
 from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.web import makecertificate
-from edge.web.webcertificate import CertificateError, ensure_certificate, tls_context
+from edge.web.webcertificate import PageCertificateError, ensure_certificate, tls_context
 
 DAY_NS = 86_400_000_000_000
 NOW = Stamp(0, RELEASED_NS + 30 * DAY_NS, TimeQuality.NTP)
@@ -102,7 +102,7 @@ def test_a_strangers_certificate_without_its_key_is_left_alone(tmp_path: Path) -
     pem = certificate.read_bytes().partition(b"\n")[2]
     certificate.write_bytes(pem)
     (tmp_path / KEY_NAME).unlink()
-    with pytest.raises(CertificateError, match="put the key there"):
+    with pytest.raises(PageCertificateError, match="put the key there"):
         ensure_certificate(tmp_path, "box-7", NOW)
     assert certificate.read_bytes() == pem
 
@@ -111,7 +111,7 @@ def test_a_damaged_certificate_is_an_error_that_says_what_to_do(tmp_path: Path) 
     ensure_certificate(tmp_path, "box-7", NOW)
     for data in (b"", b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", b"\xff" * 99):
         (tmp_path / CERTIFICATE_NAME).write_bytes(data)
-        with pytest.raises(CertificateError, match=r"cert\.pem"):
+        with pytest.raises(PageCertificateError, match=r"cert\.pem"):
             ensure_certificate(tmp_path, "box-7", NOW)
         assert read_page_fingerprint(tmp_path) == ""
 

@@ -12,7 +12,7 @@ from edge.commission.contacttest import HOW
 from edge.commission.findingkinds import FINDING_KINDS
 from edge.commission.loopfields import LOOP_FIELDS
 from edge.commission.steps import StepKind
-from edge.commission.verdict import Verdict
+from edge.commission.verdict import StepVerdict
 from edge.core import TimeQuality
 from edge.core.condition import Condition
 from edge.core.quality import Grade, Reason
@@ -107,7 +107,7 @@ def test_each_word_of_the_closed_lists_is_there() -> None:
     assert findings == told | {f"{n}.remedy": r.remedy for n, r in kinds if r.remedy}
     page = table("en", "commissioning")
     assert {f"kind.{each}" for each in get_args(StepKind)} <= page.keys()
-    assert {str(each) for each in Verdict} <= page.keys()
+    assert {str(each) for each in StepVerdict} <= page.keys()
     assert {f"how.{each}" for each in HOW.values()} <= page.keys()
     assert {f"look.{each}" for each in LOOP_FIELDS} | {*LOOP_FIELDS} <= page.keys()
     assert all(page[f"look.{name}"] == one.look for name, one in LOOP_FIELDS.items())
