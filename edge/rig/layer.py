@@ -1,0 +1,54 @@
+"""What a layer is: one way to have a box under test and wires that the rig drives.
+
+`edge.rig.runner` lets a scenario run on any of them. A layer opens everything that the box needs,
+starts it, and stamps what happens with the rig's clock: real seconds, or virtual ones on `sim`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from edge.rig.runlog import Driven, Evidence, Heard, Seen
+from edge.rig.scenario import Fault, Scenario
+
+
+class LayerError(Exception):
+    """The rig cannot do it: a program is missing, a port is used, the box did not start. The text
+    says what, where, and what to do."""
+
+
+class Layer(Protocol):
+    """Opened by its constructor's caller with `open`, closed always. No call blocks for longer than
+    it says."""
+
+    def open(self, scenario: Scenario) -> None:
+        """Wires, broker and box are there, and the box reads: t_s = 0. Raises LayerError."""
+
+    def close(self) -> None:
+        """Everything ends. Always safe."""
+
+    def now_s(self) -> float:
+        """Seconds since `open` was done."""
+
+    def run_until(self, t_s: float) -> None:
+        """Let time pass up to then. Ends early when the box has ended by itself."""
+
+    def begin_fault(self, fault: Fault) -> None:
+        """From now on. Raises LayerError for one that this layer cannot do."""
+
+    def end_fault(self, fault: Fault) -> None:
+        """It heals. For a kind that is over at once, nothing is left to do."""
+
+    def evidence(self, fault: Fault) -> tuple[int, Sequence[Evidence]]:
+        """What has gone through since it began, and what the rig saw go wrong by it."""
+
+    def look(self) -> Seen:
+        """What the box says of itself now."""
+
+    def new_heard(self) -> list[Heard]:
+        """What came since the last call, in the order in which it came."""
+
+    def driven(self) -> list[Driven]:
+        """All vehicles so far that have left the loops."""
+
+    def failed(self) -> str:
+        """Why the box is not there any more, where no fault has asked for that; "" otherwise."""
