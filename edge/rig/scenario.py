@@ -227,6 +227,13 @@ class Expect(Struct, frozen=True, kw_only=True):
         Name | None, Meta(description="The fault that it is about: times count from its beginning.")
     ] = None
     key: Annotated[str, Meta(description="A point, a flag, the kind of an event or issue.")] = ""
+    reason: Annotated[
+        str,
+        Meta(
+            description="For `quality`: a word that records use, such as `silent` or `bad:silent`; "
+            "any that is not good, if left out."
+        ),
+    ] = ""
     field: Annotated[
         Literal["mean", "last", "min", "max", "delta"],
         Meta(description="For `value`: which of a point's figures."),
