@@ -25,6 +25,7 @@ FileName = Annotated[
 ]
 Moment = Annotated[float, Meta(ge=0.0, le=DAY_S)]
 Span = Annotated[float, Meta(ge=0.0, le=DAY_S)]
+Lasting = Annotated[float, Meta(ge=0.001, le=DAY_S)]
 Speed = Annotated[float, Meta(ge=1.0, le=250.0)]
 Length = Annotated[float, Meta(ge=0.5, le=50.0)]
 LayerName = Literal["sim", "pty", "qemu", "bench"]
@@ -194,12 +195,9 @@ class Fault(Struct, frozen=True, kw_only=True):
         Span, Meta(description="So long after the conditions hold; `at_s` takes no delay.")
     ] = 0.0
     for_s: Annotated[
-        float | None,
-        Meta(
-            ge=0.001, le=DAY_S,
-            description="It heals after so long; what is over at once (power, kill) has none.",
-        ),
-    ] = None  # fmt: skip
+        Lasting | None,
+        Meta(description="It heals after so long; what is over at once (power, kill) has none."),
+    ] = None
 
 
 class Expect(Struct, frozen=True, kw_only=True):
