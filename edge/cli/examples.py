@@ -242,6 +242,13 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "--key 'certs/{gw}.key' --gateways 100 --records 10000 --ledger sent.jsonl",
         ),
     ),
+    "rig": (
+        Example("what a run came to", "kerbstone rig report run.json"),
+        Example(
+            "a page for people, and a file for Jenkins or GitLab",
+            "kerbstone rig report run.json --html run.html --junit run.xml",
+        ),
+    ),
     "conform": (
         Example(
             "a gateway on a bench",

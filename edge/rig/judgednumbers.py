@@ -26,7 +26,7 @@ HEADER: Final[Mapping[str, type]] = {
 
 def judge_complete(run: JudgedRun) -> Finding:
     """Over the whole run."""
-    rows = [Row(number, heard) for number, heard in enumerate(run.log.heard) if heard.seq > 0]
+    rows = [row for row in run.arrived if row.heard.seq > 0]
     if not rows:
         return not_evaluated("The box numbers nothing: nobody can say whether each record came.")
     ours = [row for row in rows if _is_ours(row.heard.body)]

@@ -15,6 +15,8 @@ from edge.rig.scenario import Expect
 
 EVENT: Final = "event"
 META: Final = "meta"
+OTHER_STREAMS: Final = frozenset({"status", META, "answer", "last"})
+"""What comes from a box and is no record: its numbers, if it has any, are those of others."""
 DETAILS: Final = ("fault", "cause", "condition", "reason", "kind", "step")
 """The fields of an event that say which of its kind it is."""
 
@@ -78,13 +80,19 @@ class JudgedRun:
         """Each record once, though it may have been sent again; in the order of arrival."""
         seen: set[tuple[str, str, int]] = set()
         found = []
-        for row in (Row(number, heard) for number, heard in enumerate(self.log.heard)):
+        for row in self.arrived:
             key = row.heard.stream, row.heard.epoch, row.heard.seq
             if row.heard.seq and key in seen:
                 continue
             seen.add(key)
             found.append(row)
         return found
+
+    @cached_property
+    def arrived(self) -> list[Row]:
+        """Records and events as they came."""
+        rows = (Row(number, heard) for number, heard in enumerate(self.log.heard))
+        return [row for row in rows if row.heard.stream not in OTHER_STREAMS]
 
     @cached_property
     def events(self) -> list[Row]:
@@ -96,7 +104,7 @@ class JudgedRun:
     def _records(self) -> Mapping[str, list[Row]]:
         found: dict[str, list[Row]] = defaultdict(list)
         for row in self.unique:
-            if row.heard.stream not in (EVENT, META):
+            if row.heard.stream != EVENT:
                 found[row.heard.source].append(row)
         return {source: sorted(rows, key=lambda r: r.moment_s) for source, rows in found.items()}
 
@@ -210,18 +218,18 @@ def says_nothing(seen: Seen) -> bool:
     return seen.queue is None and seen.connected is None and not seen.issues
 
 
-def event_title(row: Row) -> str:
-    """For a sentence: `sensor_fault chatter on of north_1`."""
+def event_title(row: Row, *, state: bool = True) -> str:
+    """For a sentence: `sensor_fault chatter on of north_1`; without the `state` for all of it."""
     body = row.heard.body
     words = list(event_names(body)) or ["an event"]
-    if isinstance(body.get("state"), str):
+    if state and isinstance(body.get("state"), str):
         words.append(body["state"])
     return f"{' '.join(words)} of {row.heard.source}"
 
 
 def seconds(value: float) -> str:
-    """`12.5 s`, and for a long run `5025 s (1:23:45)`."""
-    if abs(value) < 600:
+    """`12.5 s`, and from an hour on `5025 s (1:23:45)`."""
+    if abs(value) < 3600:
         return f"{value:.1f}".removesuffix(".0") + " s"
     whole = round(value)
     return f"{whole} s ({whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02})"

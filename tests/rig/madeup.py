@@ -1,7 +1,7 @@
 """A run as a layer would have written it: two lanes, a meter, an air sensor, three faults.
 
     run = made_run()             # the box has done all right
-    run = made_run(minutes=1440, lanes=64)
+    run = made_run(made_scenario(minutes=1440, lanes=64))
 
 Record bodies have the fields of the contract that are judged or shown. A test changes what it is
 about: `run.heard`, `run.seen`, `run.faults`.
@@ -88,11 +88,10 @@ def lane_names(count: int) -> tuple[str, ...]:
     return tuple(f"north_{each + 1}" for each in range(count))
 
 
-def made_run(
-    scenario: Scenario | None = None, *, minutes: int = 15, lanes: int = 2, seed: int = 1
-) -> RunLog:
+def made_run(scenario: Scenario | None = None, *, seed: int = 1) -> RunLog:
     """What the box has to do, it does."""
-    scenario = scenario or made_scenario(minutes, lanes)
+    scenario = scenario or made_scenario()
+    minutes, lanes = int(scenario.about.duration_s / 60), len(scenario.traffic[0].lanes)
     source = random.Random(seed)
     driven = [v for lane in lane_names(lanes) for v in _vehicles(lane, minutes * 60.0, source)]
     held = next((each for each in scenario.faults if each.kind == "flap"), None)
