@@ -82,9 +82,8 @@ def judge_issue(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
         for kind, about in seen_issues(each)
         if kind == expect.key and _covers(expect.source, about)
     ]
-    if not expect.absent and any(each.from_s >= frame.base_s for each in found):
-        # it stays open for many looks: only the first of them says when it came
-        found = [next(each for each in found if each.from_s >= frame.base_s)]
+    if not expect.absent:  # it stays open for many looks: the first of them says when it came
+        found = [each for each in found if each.from_s >= frame.looks_s][:1]
     return _judge_sightings(expect, frame, found, lambda: None)
 
 
@@ -133,7 +132,7 @@ def _judge_sightings(
     wanted = f"{expect.what} {expect.key}".rstrip() + (
         f" of {expect.source}" if expect.source else ""
     )
-    later = [each for each in found if each.to_s >= frame.base_s]
+    later = [each for each in found if each.to_s >= frame.looks_s]
     inside = [e for e in later if e.from_s >= frame.from_s and e.to_s <= frame.until_s]
     doubtful = [
         each for each in later
@@ -141,7 +140,7 @@ def _judge_sightings(
     ]  # fmt: skip
     if expect.absent:
         return _judge_absent(wanted, frame, inside, doubtful, silent)
-    early = [each for each in later if each.to_s < frame.from_s and each.from_s >= frame.base_s]
+    early = [each for each in later if each.to_s < frame.from_s and each.from_s >= frame.looks_s]
     if early:
         text = f"Too soon: {early[0].title} at {seconds(early[0].moment_s)}; wanted {frame.where()}"
         return _seen("fail", f"{text}.", early[0])

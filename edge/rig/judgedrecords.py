@@ -8,6 +8,7 @@ from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
 from edge.rig.scenario import Expect
 
 GOOD: Final = "good"
+BAD: Final = "bad:"
 
 
 def no_record(expect: Expect, frame: Frame) -> Finding:
@@ -24,6 +25,11 @@ def judge_value(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
     if all(point(row, expect.key) is None and not _has(row, expect.key) for row in rows):
         return not_evaluated(f"No record has {name}.", rows[0].moment_s)
     found = [(row, figure(point(row, expect.key), expect.field)) for row in rows]
+    # where nothing drove, or has left, there is no speed, and nobody to blame
+    found = [(row, value) for row, value in found if value is not None or not _is_empty(row)]
+    if not found:
+        return not_evaluated(f"No vehicle was measured {frame.where()}.", rows[0].moment_s)
+    rows = [row for row, _ in found]
     wrong = [
         (row, value)
         for row, value in found
@@ -89,6 +95,12 @@ def _has(row: Row, key: str) -> bool:
     """Whether the record has the point, be it without a value."""
     points = row.heard.body.get("points")
     return key in (points if isinstance(points, Mapping) else row.heard.body)
+
+
+def _is_empty(row: Row) -> bool:
+    """The record of a lane without a value, and without a reason: there was nothing to measure."""
+    bad = any(word.startswith(BAD) for word in qualities(row, ""))
+    return "points" not in row.heard.body and not bad
 
 
 def _fits(expect: Expect, value: float) -> bool:

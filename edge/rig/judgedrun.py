@@ -15,6 +15,7 @@ from edge.rig.scenario import Expect
 
 EVENT: Final = "event"
 META: Final = "meta"
+RECORD: Final = "record"
 OTHER_STREAMS: Final = frozenset({"status", META, "answer", "last"})
 """What comes from a box and is no record: its numbers, if it has any, are those of others."""
 DETAILS: Final = ("fault", "cause", "condition", "reason", "kind", "step")
@@ -35,10 +36,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The time that an expectation is about: from its base (a fault, the start), not before
-    `from_s`, up to `until_s` (inf: the end of the run)."""
+    """The time that an expectation is about: up to `until_s` (inf: the end of the run).
+
+    What was before `looks_s` is none of its business; what is between that and `from_s` comes too
+    soon. `base_s`: from when delays count, a fault or the start.
+    """
 
     base_s: float
+    looks_s: float
     from_s: float
     until_s: float
 
@@ -130,13 +135,11 @@ class JudgedRun:
     def frame(self, expect: Expect) -> Frame:
         """Where a fault is named, that fault has begun."""
         base = self.spans[expect.fault].began_s if expect.fault else 0.0
-        begin = base + expect.after_s
+        looks = base if expect.from_s is None else max(base, expect.from_s)
         end = inf if expect.within_s is None else base + expect.within_s
-        if expect.from_s is not None:
-            begin = max(begin, expect.from_s)
         if expect.until_s is not None:
             end = min(end, expect.until_s)
-        return Frame(base, begin, end)
+        return Frame(base, looks, max(looks, base + expect.after_s), end)
 
     def reached(self, frame: Frame) -> bool:
         """Whether the run has lasted for so long."""
@@ -190,7 +193,8 @@ def event_names(body: Mapping[str, Any]) -> Iterator[str]:
     (`chatter`)."""
     for key in (EVENT, *DETAILS):
         word = body.get(key)
-        if isinstance(word, str) and word.isidentifier():  # `reason` may be a sentence
+        # `reason` may be a sentence, and a subscriber says "record" as the kind of each message
+        if isinstance(word, str) and word.isidentifier() and word != RECORD:
             yield word
 
 

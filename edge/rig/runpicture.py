@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from typing import Final
 
 from edge.rig.judgedevents import GAP
@@ -36,7 +36,7 @@ from edge.rig.scenario import Scenario, Value
 SHAPES_LIMIT: Final = 120_000  # windows in all rows, and vehicles: some MB of a page
 ROWS_LIMIT: Final = 60  # of flags, and of events
 SEEN_LIMIT: Final = 2000  # steps of the queue
-ALL: Final = Frame(float("-inf"), float("-inf"), float("inf"))
+ALL: Final = Frame(-inf, -inf, -inf, inf)
 DAYS: Final = 10 * 86_400.0  # a moment beyond is no moment of a run
 
 

@@ -1,7 +1,9 @@
 """Every kind of expectation passes, fails, is not evaluated; and nothing passes on no ground."""
 
 import copy
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from edge.rig.judgedevents import means
+from edge.rig.judgedrun import Row, event_names
 from edge.rig.judging import Outcome, judge, verdict_of
 from edge.rig.outcome import ROWS_LIMIT, Verdict
 from edge.rig.runlog import Driven, Heard, RunLog, Seen
@@ -126,6 +130,13 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (replace(VOLTAGE, equals=None, absent=True), None, "fail", "Wanted never any value"),
         (replace(VOLTAGE, source="north_1", key="volume", unit="", equals=5.0, tolerance=5.0),
          None, "pass", "as mean of north_1.volume"),
+        (replace(VOLTAGE, source="north_1", key="speed", unit="", equals=50.0), lambda log: [
+            log.heard.__setitem__(n, with_body(log.heard[n], volume=k % 2, speed={"mean": 50.0} if
+            k % 2 else None)) for k, n in enumerate(rows(log, "traffic", "north_1"))],
+         "pass", "Seen: 50 to 50 in 2 records"),
+        (replace(VOLTAGE, source="north_1", key="speed", unit="", equals=50.0), lambda log: [
+            log.heard.__setitem__(n, with_body(log.heard[n], speed=None, quality={"bad:fault": 1}))
+            for n in rows(log, "traffic", "north_1")], "fail", "no value (bad:fault)"),
         # quality
         (SILENT, None, "pass", "was silent in 2 of 2 records"),
         (replace(SILENT, reason="bad:silent"), None, "pass", "was bad:silent"),
@@ -158,6 +169,8 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
          event(300.0, "gap", "gateway", sources=["*"], reason="restart"), "fail", "not seen"),
         (Expect(name="g", what="gap", source="north_1", from_s=1.0),
          event(300.0, "gap", "gateway", sources=["north_2"]), "fail", "not seen"),
+        (Expect(name="g", what="gap", source="north_1", from_s=320.0),
+         event(300.0, "gap", "gateway", sources=["*"]), "fail", "not seen"),
         (Expect(name="g", what="gap", source="north_1", from_s=1.0), lambda log: log.heard.clear(),
          "not_evaluated", "Nothing came from the box"),
         # issue
@@ -165,6 +178,8 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (replace(ISSUE, key="bus_fails"), None, "fail", "not seen"),
         (replace(ISSUE, within_s=3.0), None, "fail", "Too late"),
         (replace(ISSUE, absent=True), None, "fail", "Wanted no issue"),
+        (replace(ISSUE, fault=None, within_s=None, from_s=300.0), None, "pass", "at 300 s"),
+        (replace(ISSUE, after_s=10.0), None, "fail", "Too soon"),
         (ISSUE, lambda log: log.seen.clear(), "not_evaluated", "nothing of its own state"),
         (ISSUE, lambda log: log.seen.__setitem__(slice(None), [Seen(t_s=250.0)]), "not_evaluated",
          "nothing of its own state"),
@@ -208,6 +223,22 @@ def test_what_another_expectation_names_is_not_something_else() -> None:
     assert (again.verdict, again.moment_s) == ("fail", 800.0)
     assert one(NOTHING, event(800.0, "congestion", state="on"), CHATTER).verdict == "fail"
     assert one(NOTHING, None, replace(CHATTER, absent=True)).verdict == "fail"
+
+
+def test_each_event_of_the_contract_goes_by_its_kind_and_by_its_detail() -> None:
+    """As `kerbstone subscribe --json` prints it, with a kind of message around it."""
+    examples = json.loads(Path("docs/contract/examples/event.json").read_text(encoding="utf-8"))
+    for payload in (each["payload"] for each in examples):
+        body = {"topic": "x", "kind": "record", **payload}
+        heard = Heard(t_s=1.0, stream="event", source=body["source"], body=body)
+        names = list(event_names(body))
+        assert names[0] == body["event"]
+        assert "record" not in names
+        for name in names:
+            wanted = Expect(name="x", what="event", source=body["source"], key=name)
+            assert means(wanted, Row(0, heard))
+    fault = next(e["payload"] for e in examples if e["payload"]["event"] == "sensor_fault")
+    assert fault["fault"] in list(event_names(fault))
 
 
 def test_a_fault_that_was_not_in_force_proves_nothing() -> None:
