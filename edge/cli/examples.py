@@ -134,6 +134,15 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("one meter on a pseudo-terminal", "kerbstone sim sdm630 --on pty --address 1"),
         Example("which faults a sensor can show", "kerbstone sim sen55 --faults"),
     ),
+    "rig": (
+        Example("what is wrong with a scenario", "kerbstone rig check incident.toml"),
+        Example("what can break in it", "kerbstone rig faults loop"),
+        Example("for an editor", "kerbstone rig schema > scenario.json"),
+        Example(
+            "what a run came to: a page for people, and a file for Jenkins or GitLab",
+            "kerbstone rig report run.json --html run.html --junit run.xml",
+        ),
+    ),
     "sample": (
         Example("which drivers there are", "kerbstone sample"),
         Example("the tables of one, with its options", "kerbstone sample sdm630"),
@@ -240,13 +249,6 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "with a certificate for each gateway, and a ledger to compare a store with",
             f"kerbstone fleet --broker {BROKER} --cert 'certs/{{gw}}.crt' "
             "--key 'certs/{gw}.key' --gateways 100 --records 10000 --ledger sent.jsonl",
-        ),
-    ),
-    "rig": (
-        Example("what a run came to", "kerbstone rig report run.json"),
-        Example(
-            "a page for people, and a file for Jenkins or GitLab",
-            "kerbstone rig report run.json --html run.html --junit run.xml",
         ),
     ),
     "conform": (

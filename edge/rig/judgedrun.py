@@ -12,14 +12,13 @@ from typing import Any, Final, NamedTuple
 from edge.rig.outcome import Finding, not_evaluated
 from edge.rig.runlog import Driven, FaultSpan, Heard, RunLog, Seen
 from edge.rig.scenario import Expect
+from edge.rig.vocabulary import DETAILS
 
 EVENT: Final = "event"
 META: Final = "meta"
 RECORD: Final = "record"
 OTHER_STREAMS: Final = frozenset({"status", META, "answer", "last"})
 """What comes from a box and is no record: its numbers, if it has any, are those of others."""
-DETAILS: Final = ("fault", "cause", "condition", "reason", "kind", "step")
-"""The fields of an event that say which of its kind it is."""
 
 
 class Row(NamedTuple):

@@ -16,10 +16,11 @@ from edge.rig.judging import judge
 from edge.rig.junitreport import junit_report
 from edge.rig.outcome import Outcome
 from edge.rig.picturerows import MARKS_LIMIT, PictureRow, changes, thin
-from edge.rig.runfile import read_run, write_run
+from edge.rig.runfile import read_run, scenario_of, write_run
 from edge.rig.runlog import Evidence, Heard, RunLog
 from edge.rig.runpicture import picture
 from edge.rig.scenario import Expect, Fault, Scenario
+from edge.rig.scenariofile import load_scenario
 from tests.kit.command import Command
 from tests.rig.madeup import EXPECTS, FAULTS, Writer, made_run, made_scenario
 
@@ -219,6 +220,18 @@ def test_a_run_is_judged_alike_from_its_file(tmp_path: Path) -> None:
     assert again.about == scenario.about
     write_run(tmp_path / "again.json", read)
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "run.json").read_bytes()
+
+
+def test_the_scenario_in_a_run_is_the_one_that_was_checked() -> None:
+    """But for what the check adds: amounts that faults have by themselves."""
+    file = Path("edge/rig/library/incident.toml")
+    checked = load_scenario(file)
+    text = file.read_text(encoding="utf-8")
+    log = RunLog(scenario=text, layer="sim", seed=checked.about.seed, box="x")
+    read = scenario_of(log)
+    assert read.expects == checked.expects
+    assert [each.name for each in read.faults] == [each.name for each in checked.faults]
+    assert (read.traffic, read.values) == (checked.traffic, checked.values)
 
 
 def test_a_day_of_64_lanes_stays_a_page_that_can_be_sent() -> None:
