@@ -20,6 +20,8 @@ EXPOSED: Final = {
     "kerbstone-proposal.service": 2.5,
     "kerbstone-link.service": 2.0,
     "kerbstone-network.service": 2.5,
+    "kerbstone-web.service": 1.7,
+    "kerbstone-web@lo.service": 1.7,
 }
 STEADY: Final = ("kerbstone.service", "kerbstone-link.service", "kerbstone-network.service")
 UNIT: Final = "kerbstone.service"

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.image import inside
+from tests.image import boxpage, boxtrial, inside
 from tests.image.guest import ImageGuestError
 from tests.image.scene import GATEWAY, ImageScene, check, missing_none
 from tests.kit.cardpage import BOX, CITY, OPERATOR, SERVER
@@ -234,6 +234,11 @@ STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
     "from inside": looked_at,
     "secrets": secrets_stay,
     "another configuration": configured,
+    "the page": boxpage.page_looked_at,
+    "its trial": boxtrial.signed_confirmed,
+    "five minutes later": boxpage.page_gone,
+    "a file of the box's own": boxtrial.own_file,
+    "a file that fills the memory": boxtrial.memory_filled,
     "reboot, without a key for ssh": lambda scene: again(scene, "reboot"),
     "nobody can log in": nobody_in,
     "power cut": lambda scene: again(scene, "cut"),

@@ -20,6 +20,7 @@ from edge.gateway.lastgood import GOOD_NAME
 from edge.identity.configoutcome import OUTCOME_NAME, read_config_outcome
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import ROOT
+from tests.kit.hugesite import huge_site
 from tests.system.changingbox import ChangingBox, TriedBox
 
 HUT, HUT_OTHER = 'bus = "hut"\naddress = 0x44', 'bus = "hut"\naddress = 0x45'
@@ -154,7 +155,9 @@ def test_a_file_that_fills_the_memory_is_rolled_back_by_the_next_start(
         gateway = box.gateway
         assert isinstance(gateway, LimitedBox)
         gateway.limit = _resident_bytes(gateway.process.pid) + (40 << 20)
-        gateway.apply(huge_site(gateway.text), code=None)
+        gateway.apply(
+            huge_site(gateway.text.replace("spacing_m = 4.0", "spacing_m = 4.5")), code=None
+        )
 
         def as_systemd_does() -> bool:
             if not gateway.running:
@@ -169,19 +172,6 @@ def test_a_file_that_fills_the_memory_is_rolled_back_by_the_next_start(
         box.records.wait(lambda r: len(r.of("traffic")) > count)
         box.finish()
         assert box.twice() == []
-
-
-def huge_site(text: str) -> str:
-    """In order, and far too large."""
-    many = [text.replace("spacing_m = 4.0", "spacing_m = 4.5")]
-    for bus in range(8):
-        many.append(f'[bus.b{bus}]\nkind = "modbus-tcp"\nhost = "127.0.0.{bus + 2}"\n')
-        many += [
-            f'[device.m{bus}_{unit}]\ndriver = "sdm630"\nbus = "b{bus}"\nunit = {unit}\n'
-            for unit in range(1, 241)
-        ]
-    assert len("".join(many)) < 128 << 10
-    return "".join(many)
 
 
 def test_without_a_word_of_confirmation_it_comes_back(box: ChangingBox) -> None:
