@@ -109,6 +109,18 @@ def test_values_have_plots_of_the_last_day_with_their_figures_in_words(tab: Any,
         tab.reload()
 
 
+def test_a_plot_that_was_closed_is_drawn_again_though_nothing_has_changed(
+    tab: Any, box: Box
+) -> None:
+    log_in(tab, box.page, "values")
+    opener = tab.locator("details.day > summary").first
+    for _ in range(2):
+        opener.click()
+        tab.locator(".plots canvas").first.wait_for()
+        opener.click()
+        tab.locator(".plots canvas").first.wait_for(state="detached")
+
+
 def _temperature(tab: Any) -> str:
     """What stands beside the plot."""
     tab.locator("details.day > summary").first.click()
