@@ -153,7 +153,7 @@ def files(guest: Guest) -> str:
 def journal(guest: Guest) -> str:
     """What our units have said last, when something has gone wrong."""
     try:
-        return guest.run("journalctl -u 'kerbstone*' --no-hostname -n 80", 300, check=False)
+        return guest.run("journalctl -u 'kerbstone*' --no-hostname -n 120", 300, check=False)
     except ImageGuestError as error:
         return str(error)
 

@@ -200,6 +200,8 @@ def by_ssh(scene: ImageScene) -> None:
     check({"kerbstone", "i2c", "gpio", "dialout"} <= set(said.stdout.split()), f"groups: {said}")
     other = knock(scene, "id", "-o", "PubkeyAuthentication=no")
     check("Permission denied (publickey)" in other.stderr, f"only keys are offered: {other}")
+    within = knock(scene, "true", "-W", "127.0.0.1:22")
+    check("prohibited" in within.stderr, f"it forwards to other places than the page: {within}")
     for user in ("technician", "root"):
         page = knock(scene, "kerbstone status 2>&1", user=user)
         there = page.returncode in (0, 1) and "connected to mqtts://" in page.stdout
@@ -268,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, step in STEPS.items():
             scene.say(f"== {name}")
             step(scene)
-    except (ImageGuestError, RuntimeError) as error:
+    except (ImageGuestError, RuntimeError, OSError) as error:
         scene.say(f"FAILED: {error}")
         print(inside.journal(scene.guest) if scene.boots else "")
         print(f"all that was said is in {folder}", file=sys.stderr)
