@@ -143,8 +143,11 @@ def _doctor(scene: ImageScene, browser: Browser) -> str:
 
     found = scene.guest.until(ended, "the doctor's end", DOCTOR_S)
     check(found["answer"] is not None, f"the doctor: {found['problem']}")
-    outcomes = [each["outcome"] for each in found["answer"]["checks"]]
+    checks = found["answer"]["checks"]
+    outcomes = [each["outcome"] for each in checks]
     check("ok" in outcomes, f"the doctor: {json.dumps(found)[:1000]}")
+    faults = [each for each in checks if each["outcome"] == "fault"]
+    check(faults == [], f"the doctor finds on a box that is well: {json.dumps(faults, indent=1)}")
     return ", ".join(f"{outcomes.count(each)} {each}" for each in sorted(set(outcomes)))
 
 
