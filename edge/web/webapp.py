@@ -51,7 +51,7 @@ class WebApp:
     def __init__(
         self,
         settings: SettingsFile,
-        site_file: Path,
+        doctor: DoctorRun,
         secret: SecretLook,
         clock: AsyncClock,
         fingerprint: str,
@@ -62,7 +62,7 @@ class WebApp:
         self._asker = DaemonAsker(self._run_dir)
         self._feed = LiveFeed(self._asker, clock)
         self._files = StaticFiles()
-        self._doctor = DoctorRun(site_file, clock)
+        self._doctor = doctor
         self._reading_log = asyncio.Lock()
 
     def app(self) -> App:
