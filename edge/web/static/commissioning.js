@@ -187,8 +187,9 @@ export async function show({ main, words, shell, session, ask, change, errorNode
     state = answer;
     const accepted = answer.acceptance;
     const counts = Object.entries(answer.counts).map(([word, count]) => `${number(count)} ${words.text(word)}`).join(" · ");
+    const by = answer.open ? answer.by : accepted.by;
     replace(head, el("strong", {}, words.nodes(answer.open ? "state.by" : `state.${accepted.state}`,
-      { by: bdi(answer.open ? answer.by : accepted.by ?? ""), date: (accepted.at ?? "").slice(0, 10), number: number(accepted.number ?? 0) })), " ", counts);
+      { by: by ? bdi(by) : words.text("somebody"), date: (accepted.at ?? "").slice(0, 10), number: number(accepted.number ?? 0) })), " ", counts);
     if (!who.value) who.value = answer.by;
     if (!signer.value) signer.value = answer.by;
     begin.hidden = answer.open;

@@ -28,7 +28,7 @@ def test_a_technician_commissions_a_lane_on_a_phone(
     tab.wait_for_selector("text=Not commissioned")
     tab.fill("form >> nth=0 >> input[name=by]", "Anna <b>Muster</b>")
     tab.click("text=Begin, or go on")
-    tab.wait_for_selector("text=is commissioning")
+    tab.wait_for_selector("text=Commissioning, by Anna")
     assert tab.query_selector("main b") is None, "a name is only text"
     lane = tab.locator("details.step", has_text="Lane north_1").first
     lane.locator("summary").first.click()
