@@ -28,6 +28,7 @@ from edge.diagnose.backupfile import (
     write_backup,
 )
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
+from edge.diagnose.dooraccess import access_files
 from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
 from edge.durable.readfile import is_regular_file
@@ -71,11 +72,13 @@ class TakenBackup:
 
 @dataclass(frozen=True, slots=True)
 class BackupWish:
-    """`last`: the box does not go on with this folder. `by` for the city. `wall_ns`: now."""
+    """`last`: the box does not go on with this folder. `by` for the city. `wall_ns`: now.
+    `access`: with what the label inside the door opens."""
 
     last: bool
     by: str
     wall_ns: int
+    access: bool = True
 
 
 def take_backup(
@@ -157,7 +160,7 @@ def _of_a_daemon(
                 "in memory goes along"
             )
         parts, left_out = _state_parts(places.store, live=True, database_bytes=size)
-        parts += _config_parts(places)
+        parts += _config_parts(places, wish)
         serial, epoch, records = held.get("serial"), held.get("epoch"), held.get("records")
         head = BackupHead(
             v=VERSION, backup=secrets.token_hex(8), software=SOFTWARE, at=iso_time(wish.wall_ns),
@@ -271,7 +274,7 @@ def _of_a_folder(
         )
     try:
         parts, left_out = _state_parts(places.store, live=False)
-        parts = _with_memory(parts, places, f"{site}/{gateway}") + _config_parts(places)
+        parts = _with_memory(parts, places, f"{site}/{gateway}") + _config_parts(places, wish)
         epoch = seen.last.epoch if seen.last else read_epoch_file(places.store).epoch or None
         head = BackupHead(
             v=VERSION, backup=backup, software=SOFTWARE, at=at, site=site, gateway=gateway,
@@ -382,13 +385,15 @@ def _with_memory(
     return list(named.values())
 
 
-def _config_parts(places: BackupPlaces) -> list[BackupSource]:
-    """The site file, and tables of meters that the technician wrote."""
+def _config_parts(places: BackupPlaces, wish: BackupWish) -> list[BackupSource]:
+    """The site file, tables of meters that the technician wrote, and what the label opens."""
     name = SIGNED_NAME if places.is_signed else SITE_FILE_NAME
     found = [(f"config/{name}", places.site_file)]
     with contextlib.suppress(OSError):
         tables = sorted((places.etc / METERS).glob("*.toml"))
         found += [(f"{METERS}/{path.name}", path) for path in tables[:METERS_LIMIT]]
+    if wish.access:
+        found += access_files(places)
     sources = []
     for name, path in found:
         with contextlib.suppress(OSError):
