@@ -80,7 +80,7 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
         "table.",
     ),
     "fahrenheit": FindingText(
-        "failed", "{point} is {value} {unit}, which cannot be; it looks like {right} Cel told in "
+        "failed", "{point} is {value} {unit}, which cannot be; it looks like {right} °C told in "
         "degrees Fahrenheit.",
         "Set the device to degrees Celsius, or remove the conversion from its `calibration`.",
     ),

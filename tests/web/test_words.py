@@ -79,6 +79,13 @@ def test_the_frame_uses_no_word_that_is_not_there(module: str) -> None:
         assert key in shell or f"{key}.other" in shell, f"{module}.js: {key}"
 
 
+def test_what_to_do_on_the_page_is_no_command_where_the_page_has_a_button() -> None:
+    page, terminal = table("en", "commissioning"), {"not_scanned", "named_only"}
+    commands = {n for n, each in FINDING_KINDS.items() if "kerbstone commission" in each.remedy}
+    own = {key.partition(".")[2] for key in page if key.startswith("do.")}
+    assert own == commands - terminal
+
+
 def point_name(key: str, words: Mapping[str, str]) -> str | None:
     """As terms.js makes it: of a phase or a tariff that of the whole, and which one."""
     whole, _, part = key.rpartition("_")
