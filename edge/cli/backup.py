@@ -2,8 +2,9 @@
 
 In it are the outbox with the records that were not sent yet, the numbers and totals, what models
 and sensors have learnt, what was commissioned, the site file with its calibrations, and the
-technician's own tables of meters. Private keys and certificates are not: the new box enrols for
-itself. FILE is - for stdout.
+technician's own tables of meters, and what the label inside the door opens (--without-access leaves
+that out). Private keys and certificates are not: the new box enrols for itself. FILE is - for
+stdout.
 
 For a swap stop the gateway and use --last: then this box counts nothing more, and totals go on in
 the new one. Without it the gateway may run, and the file is a copy: where it is restored totals
@@ -49,6 +50,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--last", action="store_true", help="this box does not go on: the last act before a swap")
     add("--copy", action="store_true", help="with --root: the box goes on with its card")
     add("--undo", action="store_true", help="after --last: this box goes on after all")
+    add("--without-access", action="store_true",
+        help="leave out the page's secret and the Wi-Fi key: the label inside the door "
+        "becomes void")  # fmt: skip
     add("--by", default=who(), metavar="NAME", help="who does it, for the city (default: the user)")
     add("--root", type=Path, default=THIS_BOX, metavar="DIR",
         help="where the card of another box is mounted")  # fmt: skip
@@ -72,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
         if wrong := _wrong_use(args, places):
             return _fail(wrong, 2)
         last = args.last or (not places.is_this_box and not args.copy)
-        wish = BackupWish(last, args.by, SystemClock().now().wall_ns)
+        wish = BackupWish(
+            last, args.by, SystemClock().now().wall_ns, access=not args.without_access
+        )
         taken = take_backup(places, wish, lambda: _opened(args.file), _show)
     except BackupError as error:
         return _fail(str(error), 2)

@@ -43,6 +43,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--check", action="store_true", help="only read it, and say whether it is whole")
     add("--set-aside", action="store_true",
         help="a gateway has run here already: keep what it recorded beside")  # fmt: skip
+    add("--without-access", action="store_true",
+        help="this box keeps the page's secret and the Wi-Fi key of its claim, and gets another "
+        "label")  # fmt: skip
     add("--by", default=who(), metavar="NAME", help="who does it, for the city (default: the user)")
     add("--root", type=Path, default=THIS_BOX, metavar="DIR",
         help="where the card of the new box is mounted")  # fmt: skip
@@ -59,7 +62,10 @@ def run(args: argparse.Namespace) -> int:
                 progress("")
                 _tell(args, head, [f"{args.file} is whole: every part has its sum"])
                 return 0
-            wish = RestoreWish(args.set_aside, args.by, SystemClock().now().wall_ns)
+            wish = RestoreWish(
+                args.set_aside, args.by, SystemClock().now().wall_ns,
+                access=not args.without_access,
+            )  # fmt: skip
             done = restore_backup(file, backup_places(args.root, args.config), wish, _show)
     except RestoreError as error:
         return _fail(str(error), 2)

@@ -315,9 +315,12 @@ class Commissioning:
         except ValueError as error:
             raise VerbError(str(error)) from error
         if sheet["state"] == "reservations" and not reservations:
-            left = ", ".join(f"{id_} ({word})" for id_, word in open_steps(sheet).items())
+            listed = open_steps(sheet)
+            left = ", ".join(f"{id_} ({word})" for id_, word in listed.items())
+            more = len(sheet["steps"]) - sheet["counts"]["passed"] - len(listed)
             raise VerbError(
-                f"these steps have not passed: {left}. Do them, or sign with reservations"
+                f"these steps have not passed: {left}{f' and {more} more' if more else ''}. "
+                "Do them, or sign with reservations"
             )
         return sheet
 

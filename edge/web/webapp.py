@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from edge.web.loginsecret import BusyError, NoSecretError, SecretLook
 from edge.web.pages import LANGUAGES, PAGES
 from edge.web.pagesettings import SettingsFile
 from edge.web.pageverbs import CHANGING, READING, PageVerb
+from edge.web.publicanswer import public_answer
 from edge.web.requests import (
     RequestRefusedError,
     json_response,
@@ -154,7 +156,12 @@ class WebApp:
 
     async def _events(self, request: Request) -> Response:
         parts = request.query_params.get("parts", "")[:256].split(",")
-        return EventStream(self._feed, parts, lambda: self._gate.may_look(request))
+        return EventStream(
+            self._feed,
+            parts,
+            lambda: self._gate.may_look(request),
+            lambda: self._gate.session(request) is None,
+        )
 
     async def _ask(self, request: Request) -> Response:
         verb = READING.get(request.path_params["verb"])
@@ -176,6 +183,8 @@ class WebApp:
             raise RequestRefusedError(400, "bad_request", f"not known here: {odd[0]:.40}")
         name = request.path_params["verb"]
         found = await self._asker.ask(name, verb.timeout_s, **words)
+        if found.answer is not None and self._gate.session(request) is None:
+            found = replace(found, answer=public_answer(name, found.answer))
         return _daemon_response(request, found)
 
     # -- programs beside it ---------------------------------------------------------------------
