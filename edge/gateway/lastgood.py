@@ -129,7 +129,10 @@ class LastGood:
         found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
         self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
-        if self._is_transaction(digest) and (good := self._last()) is not None:
+        transaction = self._is_transaction(digest)
+        if self._bytes and (not transaction or self.trials.rejected(digest) is not None):
+            self.trials.leave(digest)
+        if transaction and (good := self._last()) is not None:
             return self._choose_tried(good, digest, TrialMoment(self._boot, mono_ns, wall_s))
         good = self._last() if self._before.count >= FAILED_STARTS_LIMIT else None
         why = None if good is None else self._against(wall_s)
@@ -197,7 +200,7 @@ class LastGood:
 
         `worked`: what could be read at the end, of a process that has come so far.
         """
-        runs_good = bool(self.fallback) or self.trials.on_trial(self._now.digest) is None
+        runs_good = bool(self.fallback) or self._bytes == self.good_bytes()
         self.trials.pause(worked if runs_good else None)
         if not self._good and not self.fallback:
             self._write(self._before)

@@ -50,6 +50,9 @@ NO_GOOD_TEXT: Final = (
     "no configuration has run well for five minutes on this box yet, so nothing could come back"
 )
 OTHER_FILE_TEXT: Final = "the site file is another one by now: look at it again"
+EDITED_TEXT: Final = (
+    "the site file has been edited since: `kerbstone config apply`, or restart the daemon"
+)
 NOT_BLAMED_TEXT: Final = "the former configuration cannot read {} either: tried again"
 
 
@@ -80,6 +83,7 @@ class ConfigControl:
         self._reached = False
         self._good = False  # the file that runs is the last good one
         self._told = ""  # what stands as a problem
+        self._told_left = ""  # which trial has ended for another file
         self._announced: tuple[str, int] | None = None  # digest, seconds within which to confirm
         self._announced_ns = 0
         self.waiting = ""  # a change that is under way, for people
@@ -103,6 +107,7 @@ class ConfigControl:
             self._healthy_ns = self._back_ns = now.mono_ns
             return
         self._tell(gateway)
+        self._tell_left(gateway)
         if self._changing.locked() or self._taking or self._is_replaced(now):
             return
         self.worked = self._working()
@@ -175,6 +180,8 @@ class ConfigControl:
             if self._good:
                 self._tell_city("confirmed", CONFIRMED_TEXT)
                 write_outcome(self._run_dir, self.last_good.digest, "confirmed", CONFIRMED_TEXT)
+            else:
+                judge.held = EDITED_TEXT
 
     def _make_judge(self, trial: OpenTrial, now_ns: int) -> TrialJudge:
         assert self._daemon is not None
@@ -208,6 +215,17 @@ class ConfigControl:
             if found.final:
                 self._write_outcome(found)
         self._told = text
+
+    def _tell_left(self, gateway: TriedGateway) -> None:
+        """The trial of another file is over. Once in each process, as long as this file has not run
+        well: a kill may have come before the event."""
+        left, text = self.last_good.trials.state.left, self._left_text()
+        if left is not None and text and text != self._told_left:
+            gateway.report(Configuration(text=text, outcome="replaced", digest=left.digest[:12]))
+        self._told_left = text
+
+    def _left_text(self) -> str:
+        return "" if self._good else self.last_good.trials.left_text(self.last_good.digest)
 
     # -- what may be done --------------------------------------------------------------------------
 
@@ -257,6 +275,8 @@ class ConfigControl:
                 self.last_good.trials.open(digest, self._working())
             confirm_s = confirm_s if announced == digest else 0
             self._tell_city("trial", TRIAL_TEXT.format(_within(confirm_s), scope.text))
+        else:
+            self.last_good.trials.leave(digest)
         self._announced = None
         if scope.daemon:
             self._restart()
@@ -373,7 +393,7 @@ class ConfigControl:
             "changed": present != last.digest,
             "state": state,
             "reason": rejected.reason if rejected is not None and last.fallback else "",
-            "text": last.fallback,
+            "text": last.fallback or self._left_text(),
             "waiting": self.waiting,
             "trial": None
             if trial is None or last.fallback

@@ -146,6 +146,52 @@ def test_a_kill_while_it_is_applied_leaves_the_one_or_the_other(box: TriedBox, l
     assert (trial.running, trial.confirm_s) == (left == "in place", 600)
 
 
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("by_hand", ["edited", "old"])
+def test_a_file_that_a_person_puts_in_its_place_ends_the_trial(
+    box: TriedBox, killed: bool, by_hand: str
+) -> None:
+    """It is the person's word. The last good one stays what it was until the new one runs well."""
+    box.announce("new", 600)
+    one, _ = box.start("new")
+    if not killed:
+        one.stopped(WORKED)
+    one, runs = box.start(by_hand)
+    assert (runs, one.fallback) == (by_hand, "")
+    state = one.trials.read()
+    assert (state.trial, state.announced, state.rejected) == (None, None, ())
+    assert file_digest(b"new")[:12] in one.trials.left_text(file_digest(by_hand.encode()))
+    assert one.trials.left_text(file_digest(b"third")) == ""
+    assert (box.state / GOOD_NAME).read_text() == "old"
+    one.stopped(WorkingParts())
+    assert box.start("new")[1] == "new", "nothing speaks against it"
+    assert one.trials.read().trial is None, "and it has no trial, and no time that is over"
+
+
+def test_a_rejected_file_that_a_person_puts_in_its_place_ends_the_trial_too(box: TriedBox) -> None:
+    box.announce("bad word")
+    box.start("bad word")
+    box.announce("new")
+    box.start("new")
+    one, runs = box.start("bad word")
+    assert runs == "old"
+    assert one.trials.read().trial is None
+
+
+def test_a_site_file_that_cannot_be_read_ends_no_trial(box: TriedBox) -> None:
+    box.announce("new")
+    one, _ = box.start("new")
+    one.stopped()
+    box.start("")
+    assert one.trials.read().trial is not None
+
+
+def test_what_a_file_can_read_that_was_edited_by_hand_is_no_measure(box: TriedBox) -> None:
+    one, _ = box.start("edited")
+    one.stopped(WorkingParts())
+    assert one.trials.read().worked == WORKED, "of the last good one"
+
+
 def test_a_stop_in_order_neither_ends_nor_restarts_the_trial(box: TriedBox) -> None:
     box.announce("new", 600)
     for _ in range(5):

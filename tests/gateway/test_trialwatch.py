@@ -354,9 +354,45 @@ async def test_the_last_good_one_applied_again_needs_no_trial(tmp_path: Path) ->
         await box.take(box.text)
         await box.run(5)
         assert box.control.status()["trial"] is None
+        assert box.last.trials.state.trial is None, "and that of the other one is over"
         assert box.daemon.site.devices["main"].options["unit"] == 1
+        await box.run(10)
+        assert box.daemon.gateway.events == [("trial", None), ("replaced", None)]
 
     await played(tmp_path, scene)
+
+
+async def test_a_file_that_is_edited_by_hand_in_a_trial_ends_it_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    box = PlayedBox(tmp_path)
+    watching = asyncio.create_task(box.control.watch(box.daemon))
+    await box.run(0.1)
+    new = box.text.replace("unit = 1", "unit = 7")
+    await box.take(new, confirm_s=3600)
+    box.file.write_text(box.text.replace("unit = 1", "unit = 8"))
+    box.control.confirm(file_digest(new.encode()))
+    await box.run(400)
+    found = box.control.status()
+    assert (found["state"], found["changed"]) == ("trial", True)
+    assert "has been edited since" in found["trial"]["held"]
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    box.last.stopped(WorkingParts())
+    box.begin()
+    watching = asyncio.create_task(box.control.watch(box.daemon))
+    await box.run(1)
+    found = box.control.status()
+    assert (found["state"], found["trial"]) == ("none", None)
+    assert file_digest(new.encode())[:12] in found["text"]
+    assert box.daemon.gateway.events == [("replaced", None)]
+    await box.run(330)
+    found = box.control.status()
+    assert (found["state"], found["text"]) == ("confirmed", "")
+    assert "unit = 8" in (box.folder / "state" / GOOD_NAME).read_text()
+    assert box.daemon.gateway.events == [("replaced", None)], "once"
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 def test_the_played_site_is_one(tmp_path: Path) -> None:
