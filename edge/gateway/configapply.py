@@ -4,6 +4,7 @@
 |---|---|
 | before it is replaced | the old file lies there; an announcement of another file means nothing |
 | when it is replaced | the new file lies there and is announced: its next start is its trial |
+| when it is replaced, and no daemon runs | the same: a mark beside it announces it |
 | when it is taken | the daemon's own steps: `edge.gateway.trialstate` |
 
 Whoever has changed the file meanwhile is not overwritten: a change is made of a file with a known
@@ -86,7 +87,7 @@ class ConfigApplier:
                 self._tell(op="announce", digest=digest, confirm_s=confirm_s)
 
         keep = known is None or known.get("state") not in ("trial", "rolled_back")
-        self.file.replace(data, base, keep=keep, ready=announce)
+        self.file.replace(data, base, keep=keep, told=known is not None, ready=announce)
         return AppliedConfig(digest, known is not None)
 
     def take(self, digest: str) -> dict[str, Any] | None:

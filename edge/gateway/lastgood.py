@@ -37,6 +37,7 @@ from edge.core.release import RELEASED_NS
 from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import read_beginning
+from edge.gateway.applymark import read_apply_mark
 from edge.gateway.trialstate import ConfigTrials, TrialMoment, TrialReason, WorkingParts
 from edge.gateway.wiring import Wiring
 
@@ -129,6 +130,7 @@ class LastGood:
         found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
         self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
+        self._take_applied(digest)
         transaction = self._is_transaction(digest)
         if self._bytes and (not transaction or self.trials.rejected(digest) is not None):
             self.trials.leave(digest)
@@ -143,6 +145,14 @@ class LastGood:
         except ConfigError:
             self.refused()
             raise
+
+    def _take_applied(self, digest: str) -> None:
+        """It was applied while no daemon ran: this start is its trial, if there is another one."""
+        mark = read_apply_mark(self._file)
+        if mark is None or mark.digest != digest or mark.word == self.trials.state.applied:
+            return
+        if self.good_bytes() not in (b"", self._bytes):
+            self.trials.open(digest, applied=mark.word)
 
     def _is_transaction(self, digest: str) -> bool:
         """It is on trial, was rolled back, or has come signed and is another one than ran well."""

@@ -109,6 +109,7 @@ class TrialState(msgspec.Struct, frozen=True, kw_only=True):
     v: Literal[1] = 1
     trial: OpenTrial | None = None
     left: LeftTrial | None = None
+    applied: str = ""  # word of the last `edge.gateway.applymark` that was seen
     announced: OpenTrial | None = None
     rejected: tuple[RejectedConfig, ...] = ()  # the newest last
     worked: WorkingParts = WorkingParts()
@@ -171,8 +172,10 @@ class ConfigTrials:
         *,
         confirm_s: int = 0,
         excused: tuple[str, ...] = (),
+        applied: str = "",
     ) -> None:
-        """The file with this digest is on trial from its next start on."""
+        """The file with this digest is on trial from its next start on. `applied`: the word of the
+        mark that says so."""
         known = self.state.worked if worked is None else worked
         trial = OpenTrial(
             digest=digest, confirm_s=confirm_s, worked=_bounded(known), excused=excused
@@ -180,7 +183,8 @@ class ConfigTrials:
         left = tuple(one for one in self.state.rejected if one.digest != digest)
         # a trial of it that somebody has left in the middle says nothing of this one
         state = self._without(digest)
-        self._put(msgspec.structs.replace(state, announced=trial, rejected=left))
+        seen = applied or state.applied
+        self._put(msgspec.structs.replace(state, announced=trial, rejected=left, applied=seen))
 
     def renew(self, digest: str, confirm_s: int, mono_ns: int) -> None:
         """It is applied again while it runs on trial: what is said now counts, from now on."""

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from edge.cli import config as module
+from edge.gateway.applymark import read_apply_mark
 from edge.gateway.configapply import ConfigApplier
 from edge.gateway.lastgood import file_digest
 from edge.gateway.sitefile import SiteFile, SiteFileChangedError
@@ -113,6 +114,12 @@ def test_apply_without_a_daemon_is_for_its_next_start(kerbstone: Command, desk: 
     assert said.code == 0
     assert "its next start uses it" in said.out
     assert desk.file.read_text() == new.read_text()
+    mark = read_apply_mark(desk.file)
+    assert mark is not None
+    assert mark.digest == file_digest(new.read_bytes())
+    with desk.daemon():
+        kerbstone("config", "apply", new, "--config", desk.file)
+    assert read_apply_mark(desk.file) is None, "this one was told"
 
 
 def test_a_daemon_of_an_older_version_is_started_anew_first(kerbstone: Command, desk: Desk) -> None:
