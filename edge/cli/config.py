@@ -30,6 +30,7 @@ from edge.gateway.configapply import (
     ConfigApplier,
     UnusableTextError,
     daemon_of,
+    no_trial_text,
     run_dir_of,
 )
 from edge.gateway.configdiff import ConfigDiff
@@ -138,13 +139,18 @@ def apply(args: argparse.Namespace) -> int:
         return _end(
             args, answer, f"{args.config} is replaced; no daemon runs: its next start uses it", 0
         )
-    if not args.json:
-        echo(f"{args.config} is replaced, and is on trial: {taken['restarts_text']}")
-        if args.confirm_s:
-            echo(f"it comes back unless you confirm within {span_text(args.confirm_s)}: "
-                 "kerbstone config confirm")  # fmt: skip
-        return 0
-    return _end(args, answer, "", 0)
+    return _end(args, answer, _taken_text(args, taken), 0)
+
+
+def _taken_text(args: argparse.Namespace, taken: Mapping[str, Any]) -> str:
+    """What is true of a file that the daemon has taken."""
+    if why := no_trial_text(taken):
+        return f"{args.config} is replaced: {taken['restarts_text']}\n{why}"
+    text = f"{args.config} is replaced, and is on trial: {taken['restarts_text']}"
+    if args.confirm_s:
+        within = span_text(args.confirm_s)
+        text += f"\nit is rolled back unless you confirm within {within}: kerbstone config confirm"
+    return text
 
 
 def confirm(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ Whoever has changed the file meanwhile is not overwritten: a change is made of a
 digest, and refused on any other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,10 @@ NO_DAEMON_TEXT: Final = (
     "no daemon runs that could watch it: apply it without a time to confirm, or start the daemon "
     "first (`sudo systemctl start kerbstone`)"
 )
+NO_TRIAL: Final = {  # by the word `trial` of the daemon's answer (`edge.gateway.configverb`)
+    "good": "it is the last good configuration, so it has no trial: nothing has to be confirmed",
+    "nothing": "no configuration has run well here yet, so it has no trial: none could come back",
+}
 
 Ask = Callable[..., dict[str, Any] | None]
 """The verbs of the daemon: None when none runs. Raises VerbError."""
@@ -111,6 +115,11 @@ class UnusableTextError(ApplyRefusedError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(each) for each in problems[:100]))
+
+
+def no_trial_text(taken: Mapping[str, Any]) -> str:
+    """Why the file that the daemon has taken is not on trial; "": it is."""
+    return NO_TRIAL.get(str(taken.get("trial")), "")
 
 
 def daemon_of(file: Path) -> Ask:

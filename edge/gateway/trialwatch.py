@@ -407,6 +407,12 @@ class ConfigControl:
             },
         }
 
+    def trial_word(self, digest: str) -> str:
+        """Of a file that was taken: `open`, `good` or `nothing` (`edge.gateway.configverb`)."""
+        if self._is_good(digest):
+            return "good"
+        return "open" if self._trial_of(digest) is not None else "nothing"
+
     def trial_text(self) -> str:
         """For the list of issues: a trial that needs a person; "" for none."""
         trial = self._trial()

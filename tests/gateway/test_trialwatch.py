@@ -154,6 +154,7 @@ async def test_a_good_change_of_the_broker_is_confirmed_after_five_minutes(tmp_p
     async def scene(box: PlayedBox) -> None:
         new = box.text.replace("a.example", "b.example")
         assert (await box.take(new)).restarts == ["uplink"]
+        assert box.control.trial_word(file_digest(new.encode())) == "open"
         await box.run(290)
         assert box.state == ("trial", "")
         await box.run(30)
@@ -351,7 +352,8 @@ async def test_the_last_good_one_applied_again_needs_no_trial(tmp_path: Path) ->
     async def scene(box: PlayedBox) -> None:
         await box.take(box.text.replace("unit = 1", "unit = 7"))
         await box.run(5)
-        await box.take(box.text)
+        await box.take(box.text, confirm_s=600)
+        assert box.control.trial_word(file_digest(box.text.encode())) == "good"
         await box.run(5)
         assert box.control.status()["trial"] is None
         assert box.last.trials.state.trial is None, "and that of the other one is over"
@@ -410,6 +412,7 @@ async def test_without_one_that_ran_well_there_is_no_trial_and_nothing_is_promis
         with pytest.raises(ConfigChangeError, match="nothing could come back"):
             box.control.announce(file_digest(new.encode()), 600)
         await box.take(new)
+        assert box.control.trial_word(file_digest(new.encode())) == "nothing"
         box.daemon.gateway.connected, box.former_answers = False, True
         await box.run(700)
         assert box.control.status()["trial"] is None
