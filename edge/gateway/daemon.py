@@ -121,10 +121,11 @@ class Daemon:
         """Whether it may become this one while it runs, if nothing else speaks against that."""
         return self._live is not None and self._live.can_change(site)
 
-    async def change(self, site: Site, scope: ChangeScope) -> None:
-        """Become this one, while lanes are watched on. Raises ConfigError before it has begun."""
+    async def change(self, site: Site, scope: ChangeScope, withdrawn: asyncio.Event | None) -> None:
+        """Become this one, while lanes are watched on (`edge.gateway.livechange`). Raises
+        ConfigError and ChangeWithdrawnError before it has begun."""
         assert self._live is not None, "it has started"
-        await self._live.change(site, scope)
+        await self._live.change(site, scope, withdrawn)
 
     def stop(self, *, again: bool = False) -> None:
         """`again`: the process starts anew in its own place, so there is no time to lose."""

@@ -35,7 +35,12 @@ from edge.gateway.trialstate import (
     TrialReason,
     WorkingParts,
 )
-from edge.gateway.trieddaemon import ConfigChangeError, TriedDaemon, TriedGateway
+from edge.gateway.trieddaemon import (
+    ChangeWithdrawnError,
+    ConfigChangeError,
+    TriedDaemon,
+    TriedGateway,
+)
 from edge.wire.contract.boxevent import ConfigChange, ConfigReason, Configuration
 
 LOG: Final = logging.getLogger("kerbstone")
@@ -78,6 +83,8 @@ class ConfigControl:
         self._judge: TrialJudge | None = None
         self._former: list[tuple[str, int]] = []  # where the former configuration's brokers are
         self._changing = asyncio.Lock()
+        self._change_task: asyncio.Task[None] | None = None
+        self._withdrawn: asyncio.Event | None = None  # of the change that is under way
         self._taking = False  # a file is read, and it is not decided yet what it changes
         self._begun_ns = self._healthy_ns = self._back_ns = clock.now().mono_ns
         self._reached = False
@@ -284,7 +291,7 @@ class ConfigControl:
         if self._trial_of(digest) is not None:
             self.last_good.trials.begin(digest, TrialMoment(self._boot, now.mono_ns, _wall_s(now)))
         self.last_good.taken(data)
-        self._change(site, scope)
+        self._change(site, scope, asyncio.Event())
         return scope
 
     def confirm(self, digest: str) -> None:
@@ -293,11 +300,22 @@ class ConfigControl:
             raise ConfigChangeError("no configuration with this digest is on trial")
 
     async def roll_back(self, digest: str) -> ChangeScope:
-        """A person wants the last good one back. Raises ConfigChangeError."""
-        if self._trial_of(digest) is None or self.last_good.digest != digest:
-            raise ConfigChangeError("no configuration with this digest is on trial")
+        """A person wants the last good one back. A change that still waits for the end of a window
+        is withdrawn, one that has begun is made first, in seconds. Raises ConfigChangeError."""
+        self._check_tried(digest)
+        if self._taking:
+            self._check_idle()
+        if self._withdrawn is not None:
+            self._withdrawn.set()
+        if self._change_task is not None:
+            await asyncio.wait([self._change_task])
+        self._check_tried(digest)  # another one may have been here meanwhile
         self._check_idle()
         return await self._roll_back("by_hand", BY_HAND_TEXT)
+
+    def _check_tried(self, digest: str) -> None:
+        if self._trial_of(digest) is None or self.last_good.digest != digest:
+            raise ConfigChangeError("no configuration with this digest is on trial")
 
     def _is_replaced(self, now: Stamp) -> bool:
         """The announced file is in place, and whoever has put it there is about to say `take`."""
@@ -329,7 +347,7 @@ class ConfigControl:
             self._restart()
             return scope
         self.last_good.returned(text)
-        self._change(good, scope)
+        self._change(good, scope, None)
         return scope
 
     async def _try_again(self, found: RejectedConfig) -> None:
@@ -345,28 +363,31 @@ class ConfigControl:
         self.again = True
         self._daemon.stop(again=True)
 
-    def _change(self, site: Site, scope: ChangeScope) -> None:
-        """In this process; a fault ends it, and that is a bad start."""
+    def _change(self, site: Site, scope: ChangeScope, withdrawn: asyncio.Event | None) -> None:
+        """In this process; a fault ends it, and that is a bad start. `withdrawn` None: the last
+        good one comes back."""
         assert self._daemon is not None
         self._judge, self._good, self._reached = None, False, False
-        self.waiting = scope.text
+        self.waiting, self._withdrawn = scope.text, withdrawn
         daemon = self._daemon
 
         async def change() -> None:
             async with self._changing:
-                await daemon.change(site, scope)
+                await daemon.change(site, scope, withdrawn)
                 self._healthy_ns = self._back_ns = self._clock.now().mono_ns
                 if not self.last_good.fallback:
                     self.last_good.trials.in_effect(self.last_good.digest, self._back_ns)
                 self.waiting = ""
 
-        task = asyncio.create_task(change(), name="configuration change")
-        self._task = task
-        task.add_done_callback(self._changed)
+        self._change_task = asyncio.create_task(change(), name="configuration change")
+        self._change_task.add_done_callback(self._changed)
 
     def _changed(self, task: "asyncio.Task[None]") -> None:
         assert self._daemon is not None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, ChangeWithdrawnError):
+            self.waiting = ""
+        elif error is not None:
             LOG.error("the configuration cannot be changed in this process: %r", error)
             self._restart()
 

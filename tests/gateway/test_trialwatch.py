@@ -16,7 +16,7 @@ from edge.gateway.changescope import ChangeScope
 from edge.gateway.lastgood import GOOD_NAME, LastGood, file_digest
 from edge.gateway.trialstate import WorkingParts
 from edge.gateway.trialwatch import ConfigControl
-from edge.gateway.trieddaemon import ConfigChangeError
+from edge.gateway.trieddaemon import ChangeWithdrawnError, ConfigChangeError
 from edge.identity.configoutcome import OUTCOME_NAME, read_config_outcome
 from edge.wire.contract.boxevent import AlarmKind, Configuration
 from tests.config.test_sitechanges import SITE
@@ -63,9 +63,13 @@ class PlayedGateway:
 
 @dataclass
 class PlayedDaemon:
-    """Changes at once, and says what it was asked."""
+    """Says what it was asked. A change waits for `waits_s`, in which it can be withdrawn, and then
+    takes `takes_s`."""
 
     site: Site
+    clock: VirtualClock
+    waits_s: float = 0.0
+    takes_s: float = 0.0
     gateway: PlayedGateway = field(default_factory=PlayedGateway)
     changed: list[list[str]] = field(default_factory=list)
     stopped: bool = False
@@ -77,7 +81,18 @@ class PlayedDaemon:
     def can_change(self, site: Site) -> bool:
         return True
 
-    async def change(self, site: Site, scope: ChangeScope) -> None:
+    async def change(self, site: Site, scope: ChangeScope, withdrawn: asyncio.Event | None) -> None:
+        if scope.buses and self.waits_s:
+            until_ns = self.clock.mono_ns + int(self.waits_s * S)
+            ending = asyncio.ensure_future(self.clock.sleep_until(until_ns))
+            stop = asyncio.ensure_future((withdrawn or asyncio.Event()).wait())
+            await asyncio.wait((ending, stop), return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            stop.cancel()
+            if withdrawn is not None and withdrawn.is_set():
+                raise ChangeWithdrawnError
+        if self.takes_s:
+            await self.clock.sleep_until(self.clock.mono_ns + int(self.takes_s * S))
         self.changed.append(scope.restarts)
         self.site = site
         self.becomes(site)
@@ -106,7 +121,7 @@ class PlayedBox:
     def begin(self) -> None:
         """A process starts, with what lies there."""
         self.last = LastGood(self.folder / "state", self.file, boot="b")
-        self.daemon = PlayedDaemon(self.last.choose(0, self.clock.mono_ns))
+        self.daemon = PlayedDaemon(self.last.choose(0, self.clock.mono_ns), self.clock)
         self.control = ConfigControl(
             self.last, self.clock, "b",
             probe=lambda places: self.former_answers, carrier=lambda: self.plugged,
