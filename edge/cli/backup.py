@@ -103,7 +103,8 @@ def _undo(args: argparse.Namespace, places: BackupPlaces) -> int:
     if not undo_hand_over(places):
         return _fail(f"{places.store} was not handed over: there is nothing to undo", 2)
     echo(
-        f"{places.store} is this box's again; its totals begin anew with the next start",
+        f"{places.store} is this box's again; its totals begin anew with the next start: "
+        "`sudo systemctl start kerbstone`",
         "do not restore that backup on another box: both would count the same meters",
     )
     return 0

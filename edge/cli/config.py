@@ -32,6 +32,7 @@ from edge.gateway.configapply import (
     daemon_of,
     no_trial_text,
     run_dir_of,
+    why_none_runs,
 )
 from edge.gateway.configdiff import ConfigDiff
 from edge.gateway.lastgood import LIMIT
@@ -45,6 +46,7 @@ SPAN: Final = re.compile(r"(\d{1,6})(s|m|min|h)?")
 SECONDS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 EGRESS: Final = ("systemctl", "start", "kerbstone-egress.service")
 EGRESS_S: Final = 30.0
+STOPPED_TEXT: Final = "the daemon does not run: `sudo systemctl start kerbstone`"
 STATES: Final = {
     "none": "in use, edited by hand",
     "trial": "in use, on trial",
@@ -136,9 +138,8 @@ def apply(args: argparse.Namespace) -> int:
         return _end(args, {"state": "refused", "text": why}, why, 3)
     answer = {"state": "replaced", "digest": applied.digest, **(taken or {})}
     if taken is None:
-        return _end(
-            args, answer, f"{args.config} is replaced; no daemon runs: its next start uses it", 0
-        )
+        why = why_none_runs(args.config, "no daemon runs: its next start uses it")
+        return _end(args, answer, f"{args.config} is replaced; {why}", 0)
     return _end(args, answer, _taken_text(args, taken), 0)
 
 
@@ -231,7 +232,7 @@ def _asked(args: argparse.Namespace, verb: str, **words: Any) -> dict[str, Any]:
     except (VerbError, OSError) as error:
         raise ApplyRefusedError(str(error)) from error
     if found is None:
-        raise ApplyRefusedError("the daemon does not run: `sudo systemctl start kerbstone`")
+        raise ApplyRefusedError(why_none_runs(args.config, STOPPED_TEXT))
     return found
 
 

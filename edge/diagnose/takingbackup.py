@@ -14,6 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from edge.control.handover import (
+    HandOver,
+    read_hand_over,
+    remove_hand_over,
+    write_hand_over,
+)
 from edge.control.protocol import NoAnswerError, UnknownVerbError, VerbError, ask_daemon
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.core.printable import printable
@@ -32,12 +38,6 @@ from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
 from edge.durable.readfile import is_regular_file
 from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
-from edge.gateway.boxswap import (
-    HandOver,
-    read_hand_over,
-    remove_hand_over,
-    write_hand_over,
-)
 from edge.gateway.statefiles import CARRIED_LOG, COPIED, READY, list_state_files
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME

@@ -19,6 +19,7 @@ from typing import Any, Final
 import drivers
 from edge.config import Problem, Site, Store, load_site
 from edge.config.maskedtext import unmask_secrets
+from edge.control.handover import why_stopped
 from edge.control.protocol import OLDER_TEXT, UnknownVerbError, VerbError, ask_daemon
 from edge.core import ConfigError, Stamp
 from edge.gateway.configdiff import ConfigDiff, compare_site_text
@@ -82,7 +83,7 @@ class ConfigApplier:
             raise UnusableTextError(found.errors)
         known = self.status()
         if known is None and confirm_s:
-            raise ApplyRefusedError(NO_DAEMON_TEXT)
+            raise ApplyRefusedError(why_none_runs(self.file.path, NO_DAEMON_TEXT))
         data = whole.encode()
         digest = file_digest(data)
 
@@ -134,8 +135,18 @@ def daemon_of(file: Path) -> Ask:
 
 def run_dir_of(file: Path) -> Path:
     """Where the daemon of this site file is; of one that cannot be read, where boxes have it."""
+    return Path(_store(file).run_dir)
+
+
+def why_none_runs(file: Path, stopped: str) -> str:
+    """What to say where no daemon of this site file answers: `stopped`, or that the box has handed
+    over."""
+    return why_stopped(Path(_store(file).dir), stopped)
+
+
+def _store(file: Path) -> Store:
     site = _site(file)
-    return Path((Store() if site is None else site.store).run_dir)
+    return Store() if site is None else site.store
 
 
 def _site(file: Path) -> Site | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import edge.diagnose.boxplaces as boxplaces
+from edge.control.handover import read_hand_over, remove_hand_over
 from edge.core import Stamp
 from edge.diagnose.backupfile import BackupFileError
 from edge.diagnose.boxplaces import BackupPlaces, backup_places, whose_box
@@ -26,10 +27,8 @@ from edge.durable.filelock import FolderLock
 from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxswap import (
     HandedOverError,
-    read_hand_over,
     read_swap_note,
     refuse_handed_over,
-    remove_hand_over,
 )
 from edge.gateway.daemon import take_over
 from edge.outbox import PastState
