@@ -18,8 +18,9 @@ import msgspec
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.core.printable import printable
 from edge.diagnose.backupfile import BackupFileError, BackupHead, BackupReader, Shown
+from edge.diagnose.backupparts import CONFIG_LIMIT
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
-from edge.diagnose.takingbackup import CONFIG_LIMIT, doubt_totals
+from edge.diagnose.takingbackup import doubt_totals
 from edge.durable.atomicwrite import replace_file, write_file, write_pieces
 from edge.durable.filelock import FolderLock
 from edge.durable.folders import make_private_folder, remove_tree, sync_files

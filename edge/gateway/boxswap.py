@@ -128,3 +128,14 @@ def lend_carried_log(folder: Path, run_dir: Path) -> None:
 def forget_carried_log(folder: Path) -> None:
     """The outbox has all of it on the disk. Raises OSError."""
     remove_file(folder / CARRIED_LOG)
+
+
+def take_over(folder: Path, run_dir: Path) -> None:
+    """What was restored here and is not in its place yet; and whether a gateway may work here.
+    Raises HandedOverError."""
+    try:
+        finish_restore(folder, run_dir)
+        lend_carried_log(folder, run_dir)
+    except OSError as error:  # a card that does not work: the outbox says so
+        LOG.error("what was restored in %s is not in its place yet: %s", folder, error)
+    refuse_handed_over(folder)

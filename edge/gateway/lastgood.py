@@ -59,7 +59,6 @@ UNSTEADY_TEXT: Final = "in {} starts with this file the daemon never ran well fo
 GOOD_NS: Final = 300_000_000_000  # of good health in a row
 LOOK_NS: Final = 10_000_000_000
 NETWORKS: Final = Path("/sys/class/net")
-PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +233,11 @@ class LastGood:
     def good_bytes(self) -> bytes:
         """The last good one; b"" for none."""
         return _read_limited(self._folder / GOOD_NAME, LIMIT)
+
+    def is_last_good(self, digest: str) -> bool:
+        """Whether the file with this digest is the last good one."""
+        good = self.good_bytes()
+        return bool(good) and file_digest(good) == digest
 
     def good_site(self) -> Site | None:
         """The last good one, when it can be used."""

@@ -29,8 +29,8 @@ from edge.gateway.boxswap import (
     HandedOverError,
     read_swap_note,
     refuse_handed_over,
+    take_over,
 )
-from edge.gateway.daemon import take_over
 from edge.outbox import PastState
 from tests.crash.swaps import (
     SITE,
