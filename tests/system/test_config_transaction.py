@@ -260,6 +260,35 @@ def test_the_connection_comes_back_before_the_buses(slow_box: ChangingBox) -> No
     check_whole(slow_box)
 
 
+def test_a_file_that_is_edited_by_hand_ends_the_trial_of_another_one(box: ChangingBox) -> None:
+    box.gateway.apply(edited(box, 'gateway = "gw-1"', 'gateway = "gw-1"\nname = "Kai"'))
+    box.gateway.config.write_text(edited(box, '"Kai"', '"Hand"'))
+    assert box.gateway.stop() == 0
+    box.gateway.start()
+    found = box.gateway.until_state("none")
+    assert found["trial"] is None
+    assert "is over without a verdict" in found["text"]
+    box.gateway.until_state("confirmed")
+    assert "Hand" in (box.gateway.state / GOOD_NAME).read_text()
+    box.finish()
+    assert box.changes() == [("trial", None), ("replaced", None)]
+
+
+def test_a_file_that_was_rolled_back_is_tried_when_it_is_applied_without_a_daemon(
+    box: ChangingBox,
+) -> None:
+    text = edited(box, 'gateway = "gw-1"', 'gateway = "gw-1"\nname = "Kai"')
+    box.gateway.apply(text)
+    box.gateway.config_step("rollback")
+    box.gateway.until_state("confirmed")
+    assert box.gateway.stop() == 0
+    box.gateway.apply(text)
+    box.gateway.start()
+    box.gateway.until_state("trial")
+    box.gateway.until_state("confirmed")
+    assert (box.gateway.state / GOOD_NAME).read_text() == text
+
+
 def test_two_technicians_at_once(box: ChangingBox) -> None:
     """Both have seen the same file: one is let in, the other one is told."""
     texts = [edited(box, HUT, HUT + f'\nname = "{name}"') for name in ("A", "B")]
