@@ -10,7 +10,12 @@ from pathlib import Path
 
 from edge.cli.site_options import is_signed_box
 from edge.core import ConfigError
-from edge.gateway.configapply import ApplyRefusedError, ConfigApplier, UnusableTextError
+from edge.gateway.configapply import (
+    ApplyRefusedError,
+    ConfigApplier,
+    UnusableTextError,
+    no_trial_text,
+)
 from edge.identity.configoutcome import read_config_outcome
 from edge.identity.configspool import (
     FINDINGS,
@@ -76,6 +81,8 @@ def _spool_take(applier: ConfigApplier, folder: Path) -> int:
             id=answer.id, state="replaced", text=text, digest=answer.digest))  # fmt: skip
         return 0
     text = "no daemon runs" if taken is None else str(taken["restarts_text"])
+    if taken is not None and (why := no_trial_text(taken)):
+        text = f"{text}; {why}"
     write_answer(folder, ConfigAnswer(
         id=answer.id, state="taken", text=text, digest=answer.digest))  # fmt: skip
     return 0

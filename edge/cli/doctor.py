@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from edge.cli.site_options import CONFIG_HELP, is_closed, load_site_or_report
 from edge.config import Site, Store
+from edge.control.handover import find_hand_over
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
@@ -36,13 +37,12 @@ from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.passivechecks import HeldValues, fill_from_status
-from edge.diagnose.timelimit import within
-from edge.diagnose.wholeway import WholeWay, find_hand_over, make_steps
+from edge.diagnose.wholeway import WholeWay, make_steps
 from edge.diagnose.withoutsite import steps_without_site
+from edge.durable.timelimit import GLANCE_S, within
 from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
 from edge.health.openissues import whose_issue
-from edge.outbox import GLANCE_S
 from edge.terminal import echo, echo_json, progress
 
 ON_BUSES: Final = ("devices", "lanes", "bays", "signals", "contacts")  # in the status

@@ -19,7 +19,7 @@ from typing import IO, Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from edge.gateway.boxswap import BackupId, Words
+from edge.control.handover import BackupId, Words
 from edge.wire.contract.terms import Count, Epoch, Time
 
 VERSION: Final = 1

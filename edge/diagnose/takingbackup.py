@@ -13,6 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from edge.control.handover import (
+    HandOver,
+    read_hand_over,
+    remove_hand_over,
+    write_hand_over,
+)
 from edge.control.protocol import NoAnswerError, UnknownVerbError, VerbError, ask_daemon
 from edge.core.printable import printable
 from edge.core.release import VERSION as SOFTWARE
@@ -27,12 +33,6 @@ from edge.diagnose.boxplaces import BackupPlaces, whose_box
 from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
 from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
-from edge.gateway.boxswap import (
-    HandOver,
-    read_hand_over,
-    remove_hand_over,
-    write_hand_over,
-)
 from edge.gateway.statefiles import COPIED, READY
 from edge.outbox.epochs import read_epoch_file
 from edge.outbox.highwater import HIGHWATER_NAME, UNKNOWN, HighWaterFiles, HighWaterMark
@@ -41,8 +41,6 @@ from edge.wire.keptstate import unpack_state
 from edge.wire.records import iso_time
 
 HOLD_S: Final = 60.0  # for the daemon to bring its log into the file
-
-
 Opener = Callable[[], contextlib.AbstractContextManager[IO[bytes]]]
 """Opens what a backup is written to."""
 

@@ -37,6 +37,7 @@ from edge.core.release import RELEASED_NS
 from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import read_beginning
+from edge.gateway.applymark import read_apply_mark
 from edge.gateway.trialstate import ConfigTrials, TrialMoment, TrialReason, WorkingParts
 from edge.gateway.wiring import Wiring
 
@@ -58,7 +59,6 @@ UNSTEADY_TEXT: Final = "in {} starts with this file the daemon never ran well fo
 GOOD_NS: Final = 300_000_000_000  # of good health in a row
 LOOK_NS: Final = 10_000_000_000
 NETWORKS: Final = Path("/sys/class/net")
-PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,11 @@ class LastGood:
         found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
         self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
-        if self._is_transaction(digest) and (good := self._last()) is not None:
+        self._take_applied(digest)
+        transaction = self._is_transaction(digest)
+        if self._bytes and (not transaction or self.trials.rejected(digest) is not None):
+            self.trials.leave(digest)
+        if transaction and (good := self._last()) is not None:
             return self._choose_tried(good, digest, TrialMoment(self._boot, mono_ns, wall_s))
         good = self._last() if self._before.count >= FAILED_STARTS_LIMIT else None
         why = None if good is None else self._against(wall_s)
@@ -140,6 +144,14 @@ class LastGood:
         except ConfigError:
             self.refused()
             raise
+
+    def _take_applied(self, digest: str) -> None:
+        """It was applied while no daemon ran: this start is its trial, if there is another one."""
+        mark = read_apply_mark(self._file)
+        if mark is None or mark.digest != digest or mark.word == self.trials.state.applied:
+            return
+        if self.good_bytes() not in (b"", self._bytes):
+            self.trials.open(digest, applied=mark.word)
 
     def _is_transaction(self, digest: str) -> bool:
         """It is on trial, was rolled back, or has come signed and is another one than ran well."""
@@ -197,7 +209,7 @@ class LastGood:
 
         `worked`: what could be read at the end, of a process that has come so far.
         """
-        runs_good = bool(self.fallback) or self.trials.on_trial(self._now.digest) is None
+        runs_good = bool(self.fallback) or self._bytes == self.good_bytes()
         self.trials.pause(worked if runs_good else None)
         if not self._good and not self.fallback:
             self._write(self._before)
@@ -221,6 +233,11 @@ class LastGood:
     def good_bytes(self) -> bytes:
         """The last good one; b"" for none."""
         return _read_limited(self._folder / GOOD_NAME, LIMIT)
+
+    def is_last_good(self, digest: str) -> bool:
+        """Whether the file with this digest is the last good one."""
+        good = self.good_bytes()
+        return bool(good) and file_digest(good) == digest
 
     def good_site(self) -> Site | None:
         """The last good one, when it can be used."""

@@ -82,7 +82,7 @@ class MainLoop:
             await self.watch.look(now)
             self.versions.look(now)
             await self.committer.tick(now)
-            self.commissioning.look(self.urgent.waiting)
+            self.commissioning.told.look(self.urgent.waiting)
             self._feed_watchdog(now)
             await self._sleep(min(now.mono_ns + TICK_NS, self.committer.next_ns))
 

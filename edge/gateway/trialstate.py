@@ -7,6 +7,7 @@ after a kill or a power cut at any moment it is the step before or the step afte
 
     unknown --open--> trial --confirm--> confirmed
                         +----reject----> rejected --open (a person, or it was not to blame)--> trial
+                        +----leave-----> unknown: another file was put in its place
 
 A process that is killed in its trial has left `running`; the next start in the same boot takes that
 for a bad start: a process that filled the memory, or hung until the watchdog came, cannot say so.
@@ -40,6 +41,9 @@ KILLED_TEXT: Final = (
     "the watchdog or a fault: `journalctl -u kerbstone` says which)"
 )
 CUT_TEXT: Final = "the power went, or the board was reset, {} times in its trial"
+LEFT_TEXT: Final = (
+    "the trial of the file {:.12} is over without a verdict: another site file was put in its place"
+)
 
 TrialReason = Literal["deaf", "blind", "bad_start", "refused", "unconfirmed", "by_hand"]
 """Why a configuration was rolled back. deaf: the broker cannot be reached, and the former one can.
@@ -91,12 +95,21 @@ class RejectedConfig(msgspec.Struct, frozen=True, kw_only=True):
     trial: OpenTrial | None = None  # of one that is not final: what it has to be tried again with
 
 
+class LeftTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """The trial of `digest` ended because the file with the digest `by` lies in its place."""
+
+    digest: Digest
+    by: Digest
+
+
 class TrialState(msgspec.Struct, frozen=True, kw_only=True):
     """All of the file. `announced` is about to be put in place, or has been, and no start has seen
     it. `worked`: what the last good configuration could read when it ended."""
 
     v: Literal[1] = 1
     trial: OpenTrial | None = None
+    left: LeftTrial | None = None
+    applied: str = ""  # word of the last `edge.gateway.applymark` that was seen
     announced: OpenTrial | None = None
     rejected: tuple[RejectedConfig, ...] = ()  # the newest last
     worked: WorkingParts = WorkingParts()
@@ -159,8 +172,10 @@ class ConfigTrials:
         *,
         confirm_s: int = 0,
         excused: tuple[str, ...] = (),
+        applied: str = "",
     ) -> None:
-        """The file with this digest is on trial from its next start on."""
+        """The file with this digest is on trial from its next start on. `applied`: the word of the
+        mark that says so."""
         known = self.state.worked if worked is None else worked
         trial = OpenTrial(
             digest=digest, confirm_s=confirm_s, worked=_bounded(known), excused=excused
@@ -168,7 +183,8 @@ class ConfigTrials:
         left = tuple(one for one in self.state.rejected if one.digest != digest)
         # a trial of it that somebody has left in the middle says nothing of this one
         state = self._without(digest)
-        self._put(msgspec.structs.replace(state, announced=trial, rejected=left))
+        seen = applied or state.applied
+        self._put(msgspec.structs.replace(state, announced=trial, rejected=left, applied=seen))
 
     def renew(self, digest: str, confirm_s: int, mono_ns: int) -> None:
         """It is applied again while it runs on trial: what is said now counts, from now on."""
@@ -213,6 +229,21 @@ class ConfigTrials:
             )
         )  # fmt: skip
         return ""
+
+    def leave(self, digest: str) -> bool:
+        """The file with this digest lies there, and is to be used without a trial: that of another
+        one is over. Nothing speaks against that one. False: there was none."""
+        trial = self.state.trial
+        if trial is None or self.on_trial(digest) is not None:
+            return False
+        left = LeftTrial(digest=trial.digest, by=digest)
+        self._put(msgspec.structs.replace(self.state, trial=None, left=left))
+        return True
+
+    def left_text(self, digest: str) -> str:
+        """For people: which trial has ended for the file with this digest; "" for none."""
+        left = self.state.left
+        return "" if left is None or left.by != digest else LEFT_TEXT.format(left.digest)
 
     def pause(self, worked: WorkingParts | None) -> None:
         """The process ends in order. `worked`: of the last good one, which it ran with."""

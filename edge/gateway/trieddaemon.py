@@ -1,5 +1,6 @@
 """A daemon whose configuration is watched and changed, as the watcher of its trial knows it."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -11,6 +12,10 @@ from edge.wire.contract.boxevent import AlarmKind, Configuration
 
 class ConfigChangeError(Exception):
     """It cannot be done now; the text goes to the person who asked."""
+
+
+class ChangeWithdrawnError(Exception):
+    """A change that waited for the end of a window was withdrawn: nothing has changed."""
 
 
 class TriedGateway(Protocol):
@@ -37,4 +42,6 @@ class TriedDaemon(Protocol):
     def site(self) -> Site: ...
     def stop(self, *, again: bool = False) -> None: ...
     def can_change(self, site: Site) -> bool: ...
-    async def change(self, site: Site, scope: ChangeScope) -> None: ...
+    async def change(
+        self, site: Site, scope: ChangeScope, withdrawn: asyncio.Event | None
+    ) -> None: ...  # None: the last good one comes back. Raises ChangeWithdrawnError

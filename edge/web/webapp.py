@@ -43,7 +43,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 LOGIN_LIMIT: Final = 4096  # bytes of a login
 START_PAGE: Final = "static/index.html"
 STATUS: Final = {
-    "stopped": 503, "silent": 504, "older": 501, "refused": 409, "closed": 503, "busy": 503,
+    "stopped": 503, "handed_over": 503, "silent": 504, "older": 501, "refused": 409, "closed": 503,
+    "busy": 503,
 }  # fmt: skip
 
 
@@ -61,7 +62,7 @@ class WebApp:
         self._settings, self._secret, self._fingerprint = settings, secret, fingerprint
         self._gate = Gate(Sessions(), settings, clock)
         self._limit = LoginLimit()
-        self._asker = DaemonAsker(self._run_dir)
+        self._asker = DaemonAsker(self._run_dir, self._store_dir)
         self._feed = LiveFeed(self._asker, clock)
         self._files = StaticFiles()
         self._doctor = doctor
@@ -92,6 +93,9 @@ class WebApp:
 
     def _run_dir(self) -> Path:
         return self._settings.read().run_dir
+
+    def _store_dir(self) -> Path:
+        return self._settings.read().store_dir
 
     def _for(self, access: Access, handler: Handler) -> Handler:
         """The handler, for those who may."""

@@ -11,7 +11,7 @@ from edge.diagnose.takingbackup import (
     TakenBackup,
     take_backup,
 )
-from edge.gateway.daemon import take_over
+from edge.gateway.boxswap import take_over
 from edge.outbox import PastState
 from tests.crash.swaps import (
     WALL_NS,

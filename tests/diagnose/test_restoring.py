@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.control.handover import remove_hand_over
 from edge.core import Stamp
 from edge.diagnose.backupfile import BackupFileError
 from edge.diagnose.boxplaces import BackupPlaces, backup_places
@@ -21,9 +22,8 @@ from edge.durable.filelock import FolderLock
 from edge.gateway.boxswap import (
     read_swap_note,
     refuse_handed_over,
-    remove_hand_over,
+    take_over,
 )
-from edge.gateway.daemon import take_over
 from tests.crash.swaps import (
     SITE,
     WALL_NS,

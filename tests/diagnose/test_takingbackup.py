@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import edge.diagnose.boxplaces as boxplaces
+from edge.control.handover import read_hand_over
 from edge.diagnose.boxplaces import backup_places, whose_box
 from edge.diagnose.takingbackup import (
     BackupError,
@@ -17,12 +18,7 @@ from edge.diagnose.takingbackup import (
     undo_hand_over,
 )
 from edge.gateway.boxchange import BoxChange
-from edge.gateway.boxswap import (
-    HandedOverError,
-    read_hand_over,
-    refuse_handed_over,
-)
-from edge.gateway.daemon import take_over
+from edge.gateway.boxswap import HandedOverError, refuse_handed_over, take_over
 from tests.crash.swaps import (
     WALL_NS,
     places,

@@ -96,13 +96,13 @@ async def test_an_event_that_may_be_lost_is_told_again_and_not_for_ever(tmp_path
     again = CommissionedBox(tmp_path / "store")  # the process was killed before it was committed
     await again.owner.tell_again()
     assert body_map(again.drafts[0].body)["number"] == 1
-    again.owner.look(again.drafts)
-    await again.owner.close()
+    again.owner.told.look(again.drafts)
+    await again.owner.told.close()
     third = CommissionedBox(tmp_path / "store")
     await third.owner.tell_again()
     assert len(third.drafts) == 1, "it waited for a commit, and the process was killed again"
-    third.owner.look([])
-    await third.owner.close()
+    third.owner.told.look([])
+    await third.owner.told.close()
     fourth = CommissionedBox(tmp_path / "store")
     await fourth.owner.tell_again()
     assert fourth.drafts == []

@@ -14,6 +14,7 @@ from pymodbus.server import ModbusSerialServer
 
 from drivers.meters.register_map import load_register_map
 from drivers.sim.meter import MeterLoad
+from edge.cli.run import HANDED_OVER_CODE
 from edge.platform.openstore import open_store
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import KERBSTONE, METER, ROOT
@@ -142,7 +143,7 @@ def test_a_killed_box_is_swapped_and_nothing_is_lost_or_counted_twice(
     said = old.run("backup", "--last", "--by", "anna", file)
     assert said.returncode == 0, said.stderr + said.stdout
     assert "records in it wait for the city" in said.stdout
-    assert old.exit_code() == 3, "this box counts nothing more"
+    assert old.exit_code() == HANDED_OVER_CODE, "this box counts nothing more"
     assert "handed over to another box" in old.log.read_text()
 
     said = new.run("restore", "--by", "ben", file)

@@ -141,7 +141,7 @@ def test_each_word_of_the_server_has_a_sentence() -> None:
         assert f"error.{code}" in shell, code
     for code in re.findall(r'return 4\d\d, "(\w+)"', source):
         assert f"error.{code}" in shell, code
-    for state in ("stopped", "silent", "older", "refused", "closed", "busy"):
+    for state in ("stopped", "handed_over", "silent", "older", "refused", "closed", "busy"):
         assert f"error.daemon_{state}" in shell
         assert f"state.{state}" in shell
 

@@ -272,7 +272,7 @@ class Bus(Alarm, tag="bus", kw_only=True):
     """A bus hung: its thread was abandoned, or the gateway's process restarts."""
 
 
-ConfigChange = Literal["trial", "confirmed", "rolled_back"]
+ConfigChange = Literal["trial", "confirmed", "rolled_back", "replaced"]
 ConfigReason = Literal["deaf", "blind", "bad_start", "refused", "unconfirmed", "by_hand"]
 
 
@@ -286,8 +286,9 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
             Meta(extra_json_schema=GROWS),
             meaning(
                 "trial: a changed one runs, and is watched. confirmed: it has run well, and "
-                "stays. rolled_back: the last good one runs. Absent: a file that was edited by "
-                "hand failed."
+                "stays. rolled_back: the last good one runs. replaced: its trial is over without a "
+                "verdict, because another file was put in its place. Absent: a file that was "
+                "edited by hand failed."
             ),
         ]
         | UnsetType
