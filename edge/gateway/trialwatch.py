@@ -156,6 +156,7 @@ class ConfigControl:
             self._carrier(),
             gateway.healthy(now.mono_ns),
             gateway.failing(),
+            failures=gateway.connection_failures,
             broker=broker,
             why=why,
         )
@@ -189,6 +190,7 @@ class ConfigControl:
             former="" if before is None else before.uplink.url,
             watched=frozenset(watched),
             good_ns=lastgood.GOOD_NS,
+            brokers=len(after.uplink.urls),
         )
         return self._judge
 
