@@ -32,6 +32,7 @@ from edge.gateway.trialstate import (
     OpenTrial,
     RejectedConfig,
     TrialMoment,
+    TrialNotKeptError,
     TrialReason,
     WorkingParts,
 )
@@ -122,8 +123,7 @@ class ConfigControl:
         fine = gateway.healthy(now.mono_ns)
         self._healthy_ns = self._healthy_ns if fine and self._reached else now.mono_ns
         if now.mono_ns - self._healthy_ns >= lastgood.GOOD_NS:
-            self._good = True
-            self.last_good.is_good(_wall_s(now))
+            self._good = not self.last_good.is_good(_wall_s(now))
 
     async def _look_at_fallback(self, gateway: TriedGateway, now: Stamp) -> None:
         assert self._daemon is not None
@@ -171,7 +171,7 @@ class ConfigControl:
         elif (left_s := self._confirm_left_s(trial, now)) is not None and left_s <= 0:
             await self._roll_back("unconfirmed", UNCONFIRMED_TEXT.format(trial.confirm_s))
         elif left_s is None and judge.good(now.mono_ns):
-            self.last_good.is_good(_wall_s(now))
+            judge.held = self.last_good.is_good(_wall_s(now))
             self._good = self._trial() is None
             if self._good:
                 self._tell_city("confirmed", CONFIRMED_TEXT)
@@ -218,26 +218,25 @@ class ConfigControl:
 
         Without one that ran well there is nothing to go back to, and no trial. Raises
         ConfigChangeError where somebody relies on that, and while a change is under way: it could
-        not be taken.
+        not be taken; TrialNotKeptError.
         """
         self._check_idle()
         if not self.last_good.good_bytes():
             if confirm_s:
                 raise ConfigChangeError(NO_GOOD_TEXT)
             return
-        self._announced = digest, confirm_s
         now = self._clock.now()
-        self._announced_ns = now.mono_ns
-        forget_outcome(self._run_dir, digest)
         if self._trial() is not None and digest == self.last_good.digest:
             self.last_good.trials.renew(digest, confirm_s, now.mono_ns)
         elif not self._is_good(digest):
             self.last_good.trials.open(digest, self._working(), confirm_s=confirm_s)
+        self._announced, self._announced_ns = (digest, confirm_s), now.mono_ns
+        forget_outcome(self._run_dir, digest)
 
     async def take(self, digest: str) -> ChangeScope:
         """The file has been replaced: use it. What starts anew is under way on return.
 
-        Raises ConfigChangeError, ConfigError.
+        Raises ConfigChangeError, ConfigError; a TrialNotKeptError is one.
         """
         self._check_idle()
         assert self._daemon is not None
@@ -254,23 +253,25 @@ class ConfigControl:
         scope = self._scope(site)
         now = self._clock.now()
         announced, confirm_s = self._announced or ("", 0)
-        if not self._is_good(digest):
-            if self._trial_of(digest) is None and self.last_good.good_bytes():
-                self.last_good.trials.open(digest, self._working())
+        tried = not self._is_good(digest)
+        if tried and self._trial_of(digest) is None and self.last_good.good_bytes():
+            self.last_good.trials.open(digest, self._working())
+        if not scope.daemon and self._trial_of(digest) is not None:
+            self.last_good.trials.begin(digest, TrialMoment(self._boot, now.mono_ns, _wall_s(now)))
+        if tried:
             confirm_s = confirm_s if announced == digest else 0
             self._tell_city("trial", TRIAL_TEXT.format(_within(confirm_s), scope.text))
         self._announced = None
         if scope.daemon:
             self._restart()
             return scope
-        if self._trial_of(digest) is not None:
-            self.last_good.trials.begin(digest, TrialMoment(self._boot, now.mono_ns, _wall_s(now)))
         self.last_good.taken(data)
         self._change(site, scope)
         return scope
 
     def confirm(self, digest: str) -> None:
-        """A person says that it may stay; its health has to show it as well."""
+        """A person says that it may stay; its health has to show it as well. Raises
+        ConfigChangeError, TrialNotKeptError."""
         if self._trial() is None or not self.last_good.trials.vouch(digest):
             raise ConfigChangeError("no configuration with this digest is on trial")
 
@@ -318,7 +319,12 @@ class ConfigControl:
         """The devices for which it was rolled back are silent under the former one, too."""
         assert self._daemon is not None
         text = NOT_BLAMED_TEXT.format(", ".join(found.blamed))
-        self.last_good.trials.again(found, tuple({*found.blamed, *found.excused}))
+        try:
+            self.last_good.trials.again(found, tuple({*found.blamed, *found.excused}))
+        except TrialNotKeptError as error:
+            LOG.error("%s is not tried again yet: %s", self.last_good.file, error)
+            self._back_ns = self._clock.now().mono_ns
+            return
         self._tell_city("trial", text)
         self._restart()
 

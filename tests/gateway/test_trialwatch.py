@@ -145,8 +145,8 @@ class PlayedBox:
 Scene = Callable[[PlayedBox], Coroutine[Any, Any, None]]
 
 
-async def played(folder: Path, scene: Scene) -> PlayedBox:
-    box = PlayedBox(folder)
+async def played(folder: Path, scene: Scene, box: PlayedBox | None = None) -> PlayedBox:
+    box = box or PlayedBox(folder)
     watching = asyncio.create_task(box.control.watch(box.daemon))
     try:
         await box.run(0.1)
