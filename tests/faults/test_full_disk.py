@@ -20,12 +20,14 @@ from edge.gateway.sitefile import SiteFile
 from edge.gateway.trialstate import TrialNotKeptError
 from edge.identity.configoutcome import ConfigOutcome
 from edge.identity.configspool import ConfigRequest, config_spool, leave_request, read_answer
+from edge.web.webcertificate import PageCertificateError, ensure_certificate, tls_context
 from tests.cli.test_config import Desk
 from tests.crash.swaps import SITE, WALL_NS, numbered, places, what_is_there
 from tests.gateway.commissionparts import CommissionedBox
 from tests.gateway.test_trialwatch import PlayedBox, played
 from tests.kit.command import Command, kerbstone
 from tests.kit.smalldisk import SmallDisk
+from tests.web.test_certificate import NOW, later
 
 __all__ = ["kerbstone"]
 SIZE = 16 << 20
@@ -283,3 +285,27 @@ def test_a_site_file_that_finds_no_room_comes_with_the_second_restore(
     assert bring(tmp_path / "b", new).already
     assert places(new).site_file.read_bytes() == SITE
     assert what_is_there(new).waiting == tuple(range(100, 112))
+
+
+# -- the page --------------------------------------------------------------------------------------
+
+
+def test_a_certificate_that_cannot_be_made_anew_goes_on_and_without_any_it_is_said(
+    disk: SmallDisk,
+) -> None:
+    """It is made anew two months before its end: until then the page is there."""
+    disk.fill()
+    with pytest.raises(PageCertificateError, match="No space left on device"):
+        ensure_certificate(disk.folder, "box-7", NOW)
+    assert [path.name for path in disk.folder.iterdir()] == ["ballast"]
+    disk.free()
+    first = ensure_certificate(disk.folder, "box-7", NOW)
+    disk.fill()
+    assert ensure_certificate(disk.folder, "box-7", later(770)) == first
+    disk.free()
+    disk.protect(on=True)
+    assert ensure_certificate(disk.folder, "box-7", later(770)) == first
+    tls_context(first)
+    disk.protect(on=False)
+    assert ensure_certificate(disk.folder, "box-7", later(770)) != first
+    assert sorted(path.name for path in disk.folder.iterdir()) == ["cert.pem", "key.pem"]
