@@ -7,7 +7,7 @@ somebody says `confirm` in time: so a change that locks you out undoes itself. O
 operator signs its configuration, `apply` proposes the file to him (`kerbstone propose`).
 
 Exit codes: 0 fine; 1 refused, or rolled back; 2 wrong use, or a file with errors; 3 not now: no
-right to do it, or the daemon cannot be reached.
+right to do it, no room for it, or the daemon cannot be reached.
 """
 
 import argparse
@@ -135,6 +135,9 @@ def apply(args: argparse.Namespace) -> int:
         return _end(args, {"state": "refused", "text": str(error)}, str(error), 3)
     except PermissionError as error:
         why = f"{error.filename or args.config} is not yours to change: do this as root"
+        return _end(args, {"state": "refused", "text": why}, why, 3)
+    except OSError as error:
+        why = f"{args.config} cannot be replaced: {error.strerror or error}"
         return _end(args, {"state": "refused", "text": why}, why, 3)
     answer = {"state": "replaced", "digest": applied.digest, **(taken or {})}
     if taken is None:

@@ -39,8 +39,11 @@ def spool(args: argparse.Namespace) -> int:
         return _spool_take(applier, folder)
     outcome = read_config_outcome(args.outcome)
     own = outcome is not None and not is_signed_box(args.config)
-    if outcome is not None and own and applier.file.settle(outcome):
-        echo(f"{args.config} is the former file again: {outcome.text}", err=True)
+    try:
+        if outcome is not None and own and applier.file.settle(outcome):
+            echo(f"{args.config} is the former file again: {outcome.text}", err=True)
+    except OSError as error:  # the daemon runs with its own copy; the next run tries it again
+        echo(f"{args.config} cannot be put back yet: {error}", err=True)
     try:
         request = take_request(folder)
     except ConfigError as error:

@@ -131,6 +131,11 @@ class MainLoop:
         found = {each: self.ingest.problems[each] for each in lines if each in self.ingest.problems}
         return found | {d.name: d.text for d in self.buses.devices() if d.reason is not None}
 
+    @property
+    def connection_failures(self) -> int:
+        """Attempts to connect that failed so far."""
+        return self.sender.counts.connection_failures
+
     def link_words(self) -> tuple[str, str]:
         """The broker that was tried last, and why it is not reached."""
         return self.sender.connection.broker, self.sender.connection.failure

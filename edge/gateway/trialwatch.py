@@ -28,6 +28,7 @@ from edge.gateway.trialstate import (
     OpenTrial,
     RejectedConfig,
     TrialMoment,
+    TrialNotKeptError,
     TrialReason,
     WorkingParts,
 )
@@ -121,8 +122,7 @@ class ConfigControl:
         fine = gateway.healthy(now.mono_ns)
         self._healthy_ns = self._healthy_ns if fine and self._reached else now.mono_ns
         if now.mono_ns - self._healthy_ns >= lastgood.GOOD_NS:
-            self._good = True
-            self.last_good.is_good(_wall_s(now))
+            self._good = not self.last_good.is_good(_wall_s(now))
 
     async def _look_at_fallback(self, gateway: TriedGateway, now: Stamp) -> None:
         assert self._daemon is not None
@@ -155,6 +155,7 @@ class ConfigControl:
             self._carrier(),
             gateway.healthy(now.mono_ns),
             gateway.failing(),
+            failures=gateway.connection_failures,
             broker=broker,
             why=why,
         )
@@ -169,11 +170,11 @@ class ConfigControl:
         elif (left_s := confirm_left_s(trial, now)) is not None and left_s <= 0:
             await self._roll_back("unconfirmed", UNCONFIRMED_TEXT.format(trial.confirm_s))
         elif left_s is None and judge.good(now.mono_ns):
-            self.last_good.is_good(_wall_s(now))
+            judge.held = self.last_good.is_good(_wall_s(now))
             self._good = self._trial() is None
             if self._good:
                 self._reports.confirmed()
-            else:
+            elif not judge.held:
                 judge.held = EDITED_TEXT
 
     def _make_judge(self, trial: OpenTrial, now_ns: int) -> TrialJudge:
@@ -189,6 +190,7 @@ class ConfigControl:
             former="" if before is None else before.uplink.url,
             watched=frozenset(watched),
             good_ns=lastgood.GOOD_NS,
+            brokers=len(after.uplink.urls),
         )
         return self._judge
 
@@ -202,26 +204,25 @@ class ConfigControl:
 
         Without one that ran well there is nothing to go back to, and no trial. Raises
         ConfigChangeError where somebody relies on that, and while a change is under way: it could
-        not be taken.
+        not be taken; TrialNotKeptError.
         """
         self._check_idle()
         if not self.last_good.good_bytes():
             if confirm_s:
                 raise ConfigChangeError(NO_GOOD_TEXT)
             return
-        self._announced = digest, confirm_s
         now = self._clock.now()
-        self._announced_ns = now.mono_ns
-        self._reports.forget(digest)
         if self._trial() is not None and digest == self.last_good.digest:
             self.last_good.trials.renew(digest, confirm_s, now.mono_ns)
         elif not self.last_good.is_last_good(digest):
             self.last_good.trials.open(digest, self._working(), confirm_s=confirm_s)
+        self._announced, self._announced_ns = (digest, confirm_s), now.mono_ns
+        self._reports.forget(digest)
 
     async def take(self, digest: str) -> ChangeScope:
         """The file has been replaced: use it. What starts anew is under way on return.
 
-        Raises ConfigChangeError, ConfigError.
+        Raises ConfigChangeError, ConfigError; a TrialNotKeptError is one.
         """
         self._check_idle()
         assert self._daemon is not None
@@ -238,9 +239,13 @@ class ConfigControl:
         scope = self._scope(site)
         now = self._clock.now()
         announced, confirm_s = self._announced or ("", 0)
-        if not self.last_good.is_last_good(digest):
-            if self.last_good.trials.on_trial(digest) is None and self.last_good.good_bytes():
-                self.last_good.trials.open(digest, self._working())
+        tried = not self.last_good.is_last_good(digest)
+        trials = self.last_good.trials
+        if tried and trials.on_trial(digest) is None and self.last_good.good_bytes():
+            trials.open(digest, self._working())
+        if not scope.daemon and trials.on_trial(digest) is not None:
+            trials.begin(digest, TrialMoment(self._boot, now.mono_ns, _wall_s(now)))
+        if tried:
             confirm_s = confirm_s if announced == digest else 0
             self._reports.city("trial", TRIAL_TEXT.format(_within(confirm_s), scope.text))
         else:
@@ -249,14 +254,13 @@ class ConfigControl:
         if scope.daemon:
             self._restart()
             return scope
-        if self.last_good.trials.on_trial(digest) is not None:
-            self.last_good.trials.begin(digest, TrialMoment(self._boot, now.mono_ns, _wall_s(now)))
         self.last_good.taken(data)
         self._begin(site, scope, back=False)
         return scope
 
     def confirm(self, digest: str) -> None:
-        """A person says that it may stay; its health has to show it as well."""
+        """A person says that it may stay; its health has to show it as well. Raises
+        ConfigChangeError, TrialNotKeptError."""
         if self._trial() is None or not self.last_good.trials.vouch(digest):
             raise ConfigChangeError("no configuration with this digest is on trial")
 
@@ -312,7 +316,12 @@ class ConfigControl:
         """The devices for which it was rolled back are silent under the former one, too."""
         assert self._daemon is not None
         text = NOT_BLAMED_TEXT.format(", ".join(found.blamed))
-        self.last_good.trials.again(found, tuple({*found.blamed, *found.excused}))
+        try:
+            self.last_good.trials.again(found, tuple({*found.blamed, *found.excused}))
+        except TrialNotKeptError as error:
+            LOG.error("%s is not tried again yet: %s", self.last_good.file, error)
+            self._back_ns = self._clock.now().mono_ns
+            return
         self._reports.city("trial", text)
         self._restart()
 

@@ -109,6 +109,37 @@ def test_a_signed_file_is_on_trial_without_a_word(tmp_path: Path) -> None:
     assert box.start("third")[1] == "third"
 
 
+def test_another_signed_file_in_the_middle_of_a_trial_is_measured_by_the_last_good_one(
+    tmp_path: Path,
+) -> None:
+    """The operator mends his file before the box has said that it is wrong."""
+    box = TriedBox(tmp_path, handed=True)
+    box.good("first")
+    one, _ = box.start("second")
+    one.stopped(WorkingParts())  # enrolment brings another one, and starts the daemon anew
+    one, runs = box.start("third")
+    assert runs == "third"
+    trial = one.trials.on_trial(file_digest(b"third"))
+    assert trial is not None
+    assert (trial.running, trial.worked) == (True, WORKED), "not by what the second one read"
+    assert box.start()[1] == "first", "it was killed: not the second one, of which nobody knows"
+    one, runs = box.start("second")
+    assert (runs, one.fallback) == ("second", ""), "nothing was wrong with it"
+
+
+def test_a_file_that_the_operator_signs_leaves_the_technician_s_trial_as_it_is(
+    box: TriedBox,
+) -> None:
+    """On a box with a site file of its own the signed one is not used: the daemon is started anew,
+    and that is all."""
+    box.announce("mine", 600)
+    one, _ = box.start("mine")
+    before = one.trials.on_trial(file_digest(b"mine"))
+    one.stopped(WorkingParts())
+    one, runs = box.start()
+    assert (runs, one.trials.on_trial(file_digest(b"mine"))) == ("mine", before)
+
+
 def test_a_file_that_is_edited_by_hand_has_its_three_starts_as_before(box: TriedBox) -> None:
     assert [box.start("new")[1] for _ in range(4)] == ["new", "new", "new", "old"]
 

@@ -30,10 +30,16 @@ HEARD = SITE + '[store]\nrun_dir = "{folder}/run"\n'
 class PlayedGateway:
     """Well, unless a test says otherwise."""
 
+    clock: VirtualClock
     connected: bool = True
+    tries_every_s: int = 20  # while it is not connected
     fails: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     events: list[tuple[Any, Any]] = field(default_factory=list)
+
+    @property
+    def connection_failures(self) -> int:
+        return self.clock.mono_ns // (self.tries_every_s * S)
 
     def healthy(self, now_ns: int) -> bool:
         return True
@@ -68,9 +74,9 @@ class PlayedDaemon:
 
     site: Site
     clock: VirtualClock
+    gateway: PlayedGateway
     waits_s: float = 0.0
     takes_s: float = 0.0
-    gateway: PlayedGateway = field(default_factory=PlayedGateway)
     changed: list[list[str]] = field(default_factory=list)
     stopped: bool = False
     becomes: Callable[[Site], None] = lambda site: None
@@ -121,7 +127,8 @@ class PlayedBox:
     def begin(self) -> None:
         """A process starts, with what lies there."""
         self.last = LastGood(self.folder / "state", self.file, boot="b")
-        self.daemon = PlayedDaemon(self.last.choose(0, self.clock.mono_ns), self.clock)
+        site = self.last.choose(0, self.clock.mono_ns)
+        self.daemon = PlayedDaemon(site, self.clock, PlayedGateway(self.clock))
         self.control = ConfigControl(
             self.last, self.clock, "b",
             probe=lambda places: self.former_answers, carrier=lambda: self.plugged,
@@ -153,8 +160,8 @@ class PlayedBox:
 Scene = Callable[[PlayedBox], Coroutine[Any, Any, None]]
 
 
-async def played(folder: Path, scene: Scene) -> PlayedBox:
-    box = PlayedBox(folder)
+async def played(folder: Path, scene: Scene, box: PlayedBox | None = None) -> PlayedBox:
+    box = box or PlayedBox(folder)
     watching = asyncio.create_task(box.control.watch(box.daemon))
     try:
         await box.run(0.1)
@@ -206,6 +213,24 @@ async def test_an_outage_holds_the_trial_open_and_its_end_decides(tmp_path: Path
         await box.run(7200)
         assert box.state == ("trial", ""), "neither rolled back nor confirmed"
         assert "neither" in box.control.trial_text()
+        box.daemon.gateway.connected = True
+        await box.run(330)
+        assert box.state == ("confirmed", "")
+
+    await played(tmp_path, scene)
+
+
+async def test_a_broker_that_comes_back_is_given_time_until_it_was_tried(tmp_path: Path) -> None:
+    """After an outage a box waits before it tries again, and the city may spread its boxes over an
+    hour: nobody is deaf who has not tried."""
+
+    async def scene(box: PlayedBox) -> None:
+        box.daemon.gateway.connected = False
+        await box.take(box.text.replace("a.example", "b.example"))
+        await box.run(7200)
+        box.former_answers, box.daemon.gateway.tries_every_s = True, 10**6
+        await box.run(3600)
+        assert box.state == ("trial", "")
         box.daemon.gateway.connected = True
         await box.run(330)
         assert box.state == ("confirmed", "")
