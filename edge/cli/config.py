@@ -48,7 +48,7 @@ EGRESS: Final = ("systemctl", "start", "kerbstone-egress.service")
 EGRESS_S: Final = 30.0
 STOPPED_TEXT: Final = "the daemon does not run: `sudo systemctl start kerbstone`"
 STATES: Final = {
-    "none": "in use, edited by hand",
+    "none": "in use, never on trial here",
     "trial": "in use, on trial",
     "confirmed": "in use, has run well",
     "unwatched": "in use by a daemon that was started by hand, which watches no change",

@@ -3,7 +3,7 @@ changed.
 
 `config` takes nothing, and says how it stands: `file`; `signed` (only the operator can change it);
 `digest` of the file as it lies there, `running` of what runs, `changed` when they are not the same
-file; `state` (`none`: edited by hand, `trial`, `confirmed`, `rolled_back`, or `unwatched`: the
+file; `state` (`none`: never on trial, `trial`, `confirmed`, `rolled_back`, or `unwatched`: the
 daemon was started by hand, and keeps no last good one); `reason` and `text` of `rolled_back`, and
 `text` where this file has ended the trial of another one; `waiting`, a change that is under way;
 `trial`: null, or `digest`, `vouched`, `confirm_s`, `confirm_left_s` (null: no need),
