@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.core.pageaddress import ACCESS_POINT_ADDRESS, GADGET_ADDRESS
 from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME, own_note
-from edge.durable.atomicwrite import PRIVATE, new_name, write_file
+from edge.durable.atomicwrite import PRIVATE, replacing, write_file
 from edge.durable.folders import fsync_folder
 from edge.terminal import echo
 
@@ -81,17 +81,16 @@ def give_to_owner(path: Path) -> None:
 def put_pair(folder: Path, certificate: bytes, key: bytes) -> None:
     """No certificate is there until its key is: a kill in between makes both anew. What the disk
     does not take leaves the pair that was there. Raises OSError."""
-    parts = {folder / KEY_NAME: (key, PRIVATE), folder / CERTIFICATE_NAME: (certificate, READABLE)}
-    try:
-        for path, (data, mode) in parts.items():
-            write_file(new_name(path), data, mode, exact_mode=True)
-            give_to_owner(new_name(path))
+    with (
+        replacing(folder / CERTIFICATE_NAME) as new_certificate,
+        replacing(folder / KEY_NAME) as new_key,
+    ):
+        for path, data, mode in (
+            (new_key, key, PRIVATE), (new_certificate, certificate, READABLE)
+        ):  # fmt: skip
+            write_file(path, data, mode, exact_mode=True)
+            give_to_owner(path)
         (folder / CERTIFICATE_NAME).unlink(missing_ok=True)
-        for path in parts:
-            new_name(path).replace(path)
-    finally:
-        for path in parts:
-            new_name(path).unlink(missing_ok=True)
     fsync_folder(folder)
 
 
