@@ -2,8 +2,9 @@
 
 In it are the outbox with the records that were not sent yet, the numbers and totals, what models
 and sensors have learnt, what was commissioned, the site file with its calibrations, and the
-technician's own tables of meters. Private keys and certificates are not: the new box enrols for
-itself. FILE is - for stdout.
+technician's own tables of meters, and what the label inside the door opens (--without-access leaves
+that out). Private keys and certificates are not: the new box enrols for itself. FILE is - for
+stdout.
 
 For a swap stop the gateway and use --last: then this box counts nothing more, and totals go on in
 the new one. Without it the gateway may run, and the file is a copy: where it is restored totals
@@ -17,6 +18,7 @@ it cannot be read or written.
 import argparse
 import contextlib
 import getpass
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +26,9 @@ from typing import IO, Final
 
 from edge.acquire.clock import SystemClock
 from edge.cli.site_options import CONFIG_HELP
-from edge.diagnose.backupfile import BackupFileError
+from edge.diagnose.backupfile import BackupFileError, Shown
 from edge.diagnose.boxplaces import THIS_BOX, BackupPlaces, backup_places
+from edge.diagnose.steadywork import STALL_S, StalledError, look_at_disks, steady
 from edge.diagnose.takingbackup import (
     BackupError,
     BackupWish,
@@ -34,9 +37,15 @@ from edge.diagnose.takingbackup import (
     undo_hand_over,
 )
 from edge.durable.atomicwrite import replacing_for_good
+from edge.durable.timelimit import GLANCE_S, within
+from edge.outbox.database import DATABASE_NAME
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 STDOUT: Final = 1
+HANGS_HINT: Final = (
+    "If it is the card of this box: switch the box off, and use --root with its card in a reader. "
+    "If it is where the backup goes: use another stick. Then run the command again"
+)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -49,6 +58,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--last", action="store_true", help="this box does not go on: the last act before a swap")
     add("--copy", action="store_true", help="with --root: the box goes on with its card")
     add("--undo", action="store_true", help="after --last: this box goes on after all")
+    add("--without-access", action="store_true",
+        help="leave out the page's secret and the Wi-Fi key: the label inside the door "
+        "becomes void")  # fmt: skip
     add("--by", default=who(), metavar="NAME", help="who does it, for the city (default: the user)")
     add("--root", type=Path, default=THIS_BOX, metavar="DIR",
         help="where the card of another box is mounted")  # fmt: skip
@@ -65,15 +77,33 @@ def who() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    places = backup_places(args.root, args.config)
+    """The work, as long as it gets on: a card that is backed up may be a card that hangs."""
+    try:
+        places = within(GLANCE_S, lambda: backup_places(args.root, args.config))
+        look_at_disks(places.store, places.store / DATABASE_NAME, *_target(args.file))
+        limit_s = math.inf if args.file == "-" else STALL_S  # who reads it may take his time
+        return steady(lambda shown: _backup(args, places, shown), str(places.store), _show, limit_s)
+    except TimeoutError as error:
+        return _fail(f"the site file: {error}: its disk is slow or hangs. {HANGS_HINT}", 3)
+    except StalledError as error:
+        return _fail(f"{error}. {HANGS_HINT}", 3)
+
+
+def _target(file: str | None) -> list[Path]:
+    return [] if file is None or file == "-" else [Path(file).absolute().parent]
+
+
+def _backup(args: argparse.Namespace, places: BackupPlaces, shown: Shown) -> int:
     try:
         if args.undo:
             return _undo(args, places)
         if wrong := _wrong_use(args, places):
             return _fail(wrong, 2)
         last = args.last or (not places.is_this_box and not args.copy)
-        wish = BackupWish(last, args.by, SystemClock().now().wall_ns)
-        taken = take_backup(places, wish, lambda: _opened(args.file), _show)
+        wish = BackupWish(
+            last, args.by, SystemClock().now().wall_ns, access=not args.without_access
+        )
+        taken = take_backup(places, wish, lambda: _opened(args.file, shown), shown)
     except BackupError as error:
         return _fail(str(error), 2)
     except BackupFileError as error:
@@ -103,14 +133,15 @@ def _undo(args: argparse.Namespace, places: BackupPlaces) -> int:
     if not undo_hand_over(places):
         return _fail(f"{places.store} was not handed over: there is nothing to undo", 2)
     echo(
-        f"{places.store} is this box's again; its totals begin anew with the next start",
+        f"{places.store} is this box's again; its totals begin anew with the next start: "
+        "`sudo systemctl start kerbstone`",
         "do not restore that backup on another box: both would count the same meters",
     )
     return 0
 
 
 @contextlib.contextmanager
-def _opened(target: str) -> Iterator[IO[bytes]]:
+def _opened(target: str, shown: Shown) -> Iterator[IO[bytes]]:
     """Only its owner may read it; a part of one never has its name, and it is on the stick."""
     if target == "-":
         with open(STDOUT, "wb", closefd=False) as out:
@@ -118,6 +149,7 @@ def _opened(target: str) -> Iterator[IO[bytes]]:
         return
     with replacing_for_good(Path(target)) as out:
         yield out
+        shown(target, out.tell())  # from here on its disk has to take it
 
 
 def _on_this_card(target: str, store: Path) -> list[str]:

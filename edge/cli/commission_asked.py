@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.site_options import load_site_or_report, run_dir_without_site
+from edge.config import Store
+from edge.control.handover import why_stopped
 from edge.control.protocol import NoAnswerError, VerbError, ask_daemon
 
 TELLS: Final = "commission"
@@ -25,21 +27,23 @@ class NotReachedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CommissionAsker:
-    """Asks the daemon of one gateway. `config` is its site file, which may be closed to us."""
+    """Asks the daemon of one gateway. `config` is its site file, which may be closed to us; `store`
+    the folder of its outbox."""
 
     run_dir: Path
     config: Path
+    store: Path
 
     @classmethod
     def of(cls, config: Path) -> "CommissionAsker | None":
         """None: the site file is wrong, and that has been said."""
-        folder = run_dir_without_site(config)
+        folder, store = run_dir_without_site(config), Path(Store().dir)
         if folder is None:
             site = load_site_or_report(config)
             if site is None:
                 return None
-            folder = Path(site.store.run_dir)
-        return cls(folder, config)
+            folder, store = Path(site.store.run_dir), Path(site.store.dir)
+        return cls(folder, config, store)
 
     def state(self, **arguments: Any) -> dict[str, Any]:
         """Where it stands, or with `form` a sheet. Raises VerbError, NotReachedError."""
@@ -57,7 +61,7 @@ class CommissionAsker:
         except OSError as error:
             raise NotReachedError(f"{self.run_dir}: {error}") from error
         if answer is None:
-            raise NotReachedError(NO_DAEMON)
+            raise NotReachedError(why_stopped(self.store, NO_DAEMON))
         return answer
 
     def step(self, state: Mapping[str, Any], id_: str) -> dict[str, Any]:

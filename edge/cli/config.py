@@ -7,7 +7,7 @@ somebody says `confirm` in time: so a change that locks you out undoes itself. O
 operator signs its configuration, `apply` proposes the file to him (`kerbstone propose`).
 
 Exit codes: 0 fine; 1 refused, or rolled back; 2 wrong use, or a file with errors; 3 not now: no
-right to do it, or the daemon cannot be reached.
+right to do it, no room for it, or the daemon cannot be reached.
 """
 
 import argparse
@@ -30,7 +30,9 @@ from edge.gateway.configapply import (
     ConfigApplier,
     UnusableTextError,
     daemon_of,
+    no_trial_text,
     run_dir_of,
+    why_none_runs,
 )
 from edge.gateway.configdiff import ConfigDiff
 from edge.gateway.lastgood import LIMIT
@@ -44,8 +46,9 @@ SPAN: Final = re.compile(r"(\d{1,6})(s|m|min|h)?")
 SECONDS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 EGRESS: Final = ("systemctl", "start", "kerbstone-egress.service")
 EGRESS_S: Final = 30.0
+STOPPED_TEXT: Final = "the daemon does not run: `sudo systemctl start kerbstone`"
 STATES: Final = {
-    "none": "in use, edited by hand",
+    "none": "in use, never on trial here",
     "trial": "in use, on trial",
     "confirmed": "in use, has run well",
     "unwatched": "in use by a daemon that was started by hand, which watches no change",
@@ -133,18 +136,25 @@ def apply(args: argparse.Namespace) -> int:
     except PermissionError as error:
         why = f"{error.filename or args.config} is not yours to change: do this as root"
         return _end(args, {"state": "refused", "text": why}, why, 3)
+    except OSError as error:
+        why = f"{args.config} cannot be replaced: {error.strerror or error}"
+        return _end(args, {"state": "refused", "text": why}, why, 3)
     answer = {"state": "replaced", "digest": applied.digest, **(taken or {})}
     if taken is None:
-        return _end(
-            args, answer, f"{args.config} is replaced; no daemon runs: its next start uses it", 0
-        )
-    if not args.json:
-        echo(f"{args.config} is replaced, and is on trial: {taken['restarts_text']}")
-        if args.confirm_s:
-            echo(f"it comes back unless you confirm within {span_text(args.confirm_s)}: "
-                 "kerbstone config confirm")  # fmt: skip
-        return 0
-    return _end(args, answer, "", 0)
+        why = why_none_runs(args.config, "no daemon runs: its next start uses it")
+        return _end(args, answer, f"{args.config} is replaced; {why}", 0)
+    return _end(args, answer, _taken_text(args, taken), 0)
+
+
+def _taken_text(args: argparse.Namespace, taken: Mapping[str, Any]) -> str:
+    """What is true of a file that the daemon has taken."""
+    if why := no_trial_text(taken):
+        return f"{args.config} is replaced: {taken['restarts_text']}\n{why}"
+    text = f"{args.config} is replaced, and is on trial: {taken['restarts_text']}"
+    if args.confirm_s:
+        within = span_text(args.confirm_s)
+        text += f"\nit is rolled back unless you confirm within {within}: kerbstone config confirm"
+    return text
 
 
 def confirm(args: argparse.Namespace) -> int:
@@ -225,7 +235,7 @@ def _asked(args: argparse.Namespace, verb: str, **words: Any) -> dict[str, Any]:
     except (VerbError, OSError) as error:
         raise ApplyRefusedError(str(error)) from error
     if found is None:
-        raise ApplyRefusedError("the daemon does not run: `sudo systemctl start kerbstone`")
+        raise ApplyRefusedError(why_none_runs(args.config, STOPPED_TEXT))
     return found
 
 

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from edge.cli.site_options import is_signed_box
 from edge.core import ConfigError
-from edge.gateway.configapply import ApplyRefusedError, ConfigApplier, UnusableTextError
+from edge.gateway.configapply import (
+    ApplyRefusedError,
+    ConfigApplier,
+    UnusableTextError,
+    no_trial_text,
+)
 from edge.identity.configoutcome import read_config_outcome
 from edge.identity.configspool import (
     FINDINGS,
@@ -34,8 +39,11 @@ def spool(args: argparse.Namespace) -> int:
         return _spool_take(applier, folder)
     outcome = read_config_outcome(args.outcome)
     own = outcome is not None and not is_signed_box(args.config)
-    if outcome is not None and own and applier.file.settle(outcome):
-        echo(f"{args.config} is the former file again: {outcome.text}", err=True)
+    try:
+        if outcome is not None and own and applier.file.settle(outcome):
+            echo(f"{args.config} is the former file again: {outcome.text}", err=True)
+    except OSError as error:  # the daemon runs with its own copy; the next run tries it again
+        echo(f"{args.config} cannot be put back yet: {error}", err=True)
     try:
         request = take_request(folder)
     except ConfigError as error:
@@ -76,6 +84,8 @@ def _spool_take(applier: ConfigApplier, folder: Path) -> int:
             id=answer.id, state="replaced", text=text, digest=answer.digest))  # fmt: skip
         return 0
     text = "no daemon runs" if taken is None else str(taken["restarts_text"])
+    if taken is not None and (why := no_trial_text(taken)):
+        text = f"{text}; {why}"
     write_answer(folder, ConfigAnswer(
         id=answer.id, state="taken", text=text, digest=answer.digest))  # fmt: skip
     return 0

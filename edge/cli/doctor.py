@@ -13,19 +13,21 @@ or a warning, 2 wrong use, 3 somebody cannot be reached, or what was asked for c
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.site_options import CONFIG_HELP, is_closed, load_site_or_report
 from edge.config import Site, Store
+from edge.control.handover import find_hand_over
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.humanize import without_errno
 from edge.diagnose.brokersteps import ELSEWHERE, GONE, RUNNING, is_held, is_this_box
-from edge.diagnose.checks import CHECKS, GROUPS, CheckId, checks_of, pick_checks
+from edge.diagnose.checks import CHECKS, GROUPS, CheckId, CheckResult, checks_of, pick_checks
+from edge.diagnose.confined import unseen_checks, unseen_results
 from edge.diagnose.daemonuser import installed_user, running_user
 from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
@@ -35,13 +37,12 @@ from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.passivechecks import HeldValues, fill_from_status
-from edge.diagnose.timelimit import within
-from edge.diagnose.wholeway import WholeWay, find_hand_over, make_steps
+from edge.diagnose.wholeway import WholeWay, make_steps
 from edge.diagnose.withoutsite import steps_without_site
+from edge.durable.timelimit import GLANCE_S, within
 from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
 from edge.health.openissues import whose_issue
-from edge.outbox import GLANCE_S
 from edge.terminal import echo, echo_json, progress
 
 ON_BUSES: Final = ("devices", "lanes", "bays", "signals", "contacts")  # in the status
@@ -67,6 +68,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "gateway that runs elsewhere is thrown off")  # fmt: skip
     add("--config", type=Path, default=find_site_file(), metavar="FILE", help=CONFIG_HELP)
     add("--json", action="store_true", help="one JSON object")
+    add("--confined", action="store_true", help=argparse.SUPPRESS)  # for the page's own service
     parser.set_defaults(run=run)
 
 
@@ -167,6 +169,9 @@ def _look(
     run_dir = Path(site.store.run_dir)
     daemon = _ask(run_dir)
     alone = daemon.status is None and not daemon.silent
+    unseen = wanted & unseen_checks(daemon.status is None) if args.confined else frozenset()
+    if unseen and daemon.status is None:
+        exams = []
     user = installed_user(ROOT) if alone else running_user(run_dir)
     buses = [exam.bus for exam in exams]
     words = {*args.names}
@@ -176,7 +181,7 @@ def _look(
     way = WholeWay(
         site, daemon.status, daemon.silent, user, buses, lanes, lambda: _barred(args, site), ROOT
     )
-    examination = Examination(make_steps(way, wanted))
+    examination = Examination(make_steps(way, wanted - unseen))
     examination.start()
     why, issues = "", list[Mapping[str, Any]]()
     if daemon.status is not None:
@@ -189,13 +194,13 @@ def _look(
     progress("")
     told = [] if args.names else issue_results(issues)
     wires = [one for exam in exams for one in exam.results() if one.is_wrong]
-    own = [*told, *without_contradictions([*told, *wires], examination.results())]
+    own = _seen(told, without_contradictions([*told, *wires], examination.results()), unseen)
     report = DoctorReport(
         results=[each for each in own if each.check in wanted],
         exams=[] if daemon.silent else exams,
         through=NO_WIRES if not exams or daemon.silent else ON_WIRES if alone else BY_DAEMON,
         why=why,
-        asked=wanted,
+        asked=wanted - (unseen & WIRES),  # what the exams say
         file=args.config.name,
         names=site.names,
         lines_only=alone and any(site.buses[exam.bus].kind == "gpio" for exam in exams),
@@ -218,14 +223,15 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
                 return 2
     if args.names and not args.check:
         wanted = WIRES.union(LANES)
+    unseen = wanted & unseen_checks(status is None) if args.confined else frozenset()
     steps = steps_without_site(args.config, status, daemon.silent, meant, ROOT)
-    examination = Examination([step for step in steps if wanted & {*step.checks}])
+    examination = Examination([one for one in steps if (wanted - unseen) & {*one.checks}])
     examination.start()
     why = examination.wait(lambda: progress(examination.progress))
     progress("")
     issues = () if status is None else status.get("issues", ())
     told = issue_results(one for one in issues if _is_meant(one, meant))
-    own = [*told, *without_contradictions(told, examination.results())]
+    own = _seen(told, without_contradictions(told, examination.results()), unseen)
     report = DoctorReport(
         results=[each for each in own if each.check in wanted],
         exams=[],
@@ -236,6 +242,15 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
         names=names,
     )
     return _tell(args, report, daemon)
+
+
+def _seen(
+    told: Sequence[CheckResult], found: Iterable[CheckResult], unseen: frozenset[CheckId]
+) -> list[CheckResult]:
+    """What the gateway tells, what was found, and what cannot be seen from here."""
+    return [
+        *told, *(each for each in found if each.check not in unseen), *unseen_results(unseen, told)
+    ]  # fmt: skip
 
 
 def _on_buses(status: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -13,6 +13,8 @@ from typing import Final
 
 from edge.acquire.clock import SystemClock
 from edge.cli.site_options import CONFIG_HELP, load_site_or_report, run_dir_without_site
+from edge.config import Store
+from edge.control.handover import why_stopped
 from edge.control.protocol import VerbError
 from edge.core.boxfiles import find_site_file
 from edge.diagnose.livesource import LiveSource
@@ -54,13 +56,13 @@ def run(args: argparse.Namespace) -> int:
         return _fail(NO_CURSOR.format(term=os.environ.get("TERM") or "not set"), 2)
     if find_spec("textual") is None:
         return _fail(NO_LIBRARY, 2)
-    folder = run_dir_without_site(args.config)
+    folder, store = run_dir_without_site(args.config), Path(Store().dir)
     if folder is None:
         site = load_site_or_report(args.config)
         if site is None:
             return 2
-        folder = Path(site.store.run_dir)
-    source = LiveSource(folder, list(dict.fromkeys(args.device)) or None)
+        folder, store = Path(site.store.run_dir), Path(site.store.dir)
+    source = LiveSource(folder, list(dict.fromkeys(args.device)) or None, store)
     try:
         first = source.ask()
     except VerbError as error:
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{error}; use sudo, or join the group kerbstone", 3)
     if first is None:
-        return _fail(NO_DAEMON, 3)
+        return _fail(why_stopped(store, NO_DAEMON), 3)
 
     from edge.cli.livescreen import LiveScreen  # 0.3 s on a small box: only when all is there
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.site_options import load_site_or_report, run_dir_without_site, site_options
-from edge.config import Site
+from edge.config import Site, Store
+from edge.control.handover import why_stopped
 from edge.control.protocol import NoAnswerError, VerbError, ask_daemon
 from edge.core import BusError
 from edge.core.remedies import TEMPORARY_REASONS
@@ -43,6 +44,7 @@ FOR_S: Final = 10.0
 ANSWER_S: Final = 10.0  # of the daemon: it asks the device between two polls
 SHOWN_BY_READING: Final = frozenset({"device_fails", "device_unsettled", "values_bad"})
 DAEMON: Final = "as the daemon holds it"
+CLOSED: Final = "the daemon does not run, and the site file is not open to you"
 WIRES: Final = "read on the wires; the daemon does not run"
 
 
@@ -103,7 +105,8 @@ def _read(
         for name in names or ():
             if name not in known:
                 raise VerbError(not_known(name, known))
-    source = LiveSource(folder, names)
+    store = Path((Store() if site is None else site.store).dir)
+    source = LiveSource(folder, names, store)
     if names is not None and not args.watch and len(names) == 1:
         polled = site is None or names[0] not in _lined(site)
         if polled and (code := _ask_device(args, site, folder, names[0])) is not None:
@@ -116,7 +119,7 @@ def _read(
     through = f"{DAEMON}; no device was asked"
     if answer is None:
         if site is None:
-            return _fail("the daemon does not run, and the site file is not open to you", 3)
+            return _fail(why_stopped(store, CLOSED), 3)
         through, answer = WIRES, _watch_once(args, site, names)
     if args.json:
         echo_json({"through": through, **answer})
@@ -218,7 +221,7 @@ def _watch_daemon(
     """Until Ctrl-C. A daemon that restarts is waited for."""
     shown, why = _Shown(args.json, DAEMON, everything=args.all), ""
     if answer is None:
-        _fail("the daemon does not run; waiting for it", 0)
+        _fail(source.why_stopped(), 0)
         why = "waiting"
     while True:
         if answer is not None:

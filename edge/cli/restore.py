@@ -12,6 +12,7 @@ written.
 
 import argparse
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -19,8 +20,8 @@ from typing import IO, Final
 from edge.acquire.clock import SystemClock
 from edge.cli.backup import error_words, who
 from edge.cli.site_options import CONFIG_HELP
-from edge.diagnose.backupfile import BackupFileError, BackupHead
-from edge.diagnose.boxplaces import THIS_BOX, backup_places
+from edge.diagnose.backupfile import BackupFileError, BackupHead, Shown
+from edge.diagnose.boxplaces import THIS_BOX, BackupPlaces, backup_places
 from edge.diagnose.restoring import (
     Restored,
     RestoreError,
@@ -28,9 +29,15 @@ from edge.diagnose.restoring import (
     check_backup,
     restore_backup,
 )
+from edge.diagnose.steadywork import STALL_S, StalledError, look_at_disks, steady
+from edge.durable.timelimit import GLANCE_S, within
 from edge.terminal import echo, echo_json, progress
 
 STDIN: Final = 0
+HANGS_HINT: Final = (
+    "Use another card for this box, or copy the backup to another stick, and run the command "
+    "again: a restore is whole, or nothing has changed"
+)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,6 +50,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--check", action="store_true", help="only read it, and say whether it is whole")
     add("--set-aside", action="store_true",
         help="a gateway has run here already: keep what it recorded beside")  # fmt: skip
+    add("--without-access", action="store_true",
+        help="this box keeps the page's secret and the Wi-Fi key of its claim, and gets another "
+        "label")  # fmt: skip
     add("--by", default=who(), metavar="NAME", help="who does it, for the city (default: the user)")
     add("--root", type=Path, default=THIS_BOX, metavar="DIR",
         help="where the card of the new box is mounted")  # fmt: skip
@@ -52,15 +62,33 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
+    """The work, as long as it gets on."""
+    try:
+        places = within(GLANCE_S, lambda: backup_places(args.root, args.config))
+        look_at_disks(places.store, *([] if args.file == "-" else [Path(args.file)]))
+        limit_s = math.inf if args.file == "-" else STALL_S  # who sends it may take his time
+        return steady(
+            lambda shown: _restore(args, places, shown), str(places.store), _show, limit_s
+        )
+    except TimeoutError as error:
+        return _fail(f"the site file: {error}: its disk is slow or hangs. {HANGS_HINT}", 3)
+    except StalledError as error:
+        return _fail(f"{error}. {HANGS_HINT}", 3)
+
+
+def _restore(args: argparse.Namespace, places: BackupPlaces, shown: Shown) -> int:
     try:
         with _opened(args.file) as file:
             if args.check:
-                head = check_backup(file, _show)
+                head = check_backup(file, shown)
                 progress("")
                 _tell(args, head, [f"{args.file} is whole: every part has its sum"])
                 return 0
-            wish = RestoreWish(args.set_aside, args.by, SystemClock().now().wall_ns)
-            done = restore_backup(file, backup_places(args.root, args.config), wish, _show)
+            wish = RestoreWish(
+                args.set_aside, args.by, SystemClock().now().wall_ns,
+                access=not args.without_access,
+            )  # fmt: skip
+            done = restore_backup(file, places, wish, shown)
     except RestoreError as error:
         return _fail(str(error), 2)
     except BackupFileError as error:

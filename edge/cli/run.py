@@ -1,4 +1,8 @@
-"""`kerbstone run [FILE]`: read the devices of a site and publish their values, until stopped."""
+"""`kerbstone run [FILE]`: read the devices of a site and publish their values, until stopped.
+
+Exit codes: 0 stopped, 1 a fault of the program, 2 the site file cannot be used, 3 another process
+is in the way, 4 another box has gone on in this one's place.
+"""
 
 import argparse
 import asyncio
@@ -7,7 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from edge.acquire.clock import SystemClock, boot_id
 from edge.cli.site_options import CONFIG_HELP, load_site_or_report
@@ -26,6 +30,7 @@ from edge.outbox import OutboxBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr
 from edge.uplink.sender import FIRST_LOG
 
+HANDED_OVER_CODE: Final = 4  # systemd does not try again: kerbstone.service
 STATE_HELP = (
     "folder of the last good configuration, used after three failed starts "
     "(default: $STATE_DIRECTORY, set by systemd; otherwise none is kept)"
@@ -67,9 +72,14 @@ def run(args: argparse.Namespace) -> int:
         one = (f"kerbstone run: {error}",)
         echo(*(error.lines if isinstance(error, Problems) else one), err=True)
         return 2
-    except (SiteBusyError, SiteFolderError, OutboxBusyError, HandedOverError) as error:
+    except HandedOverError as error:
+        if start is not None:
+            start.stopped()
+        echo(f"kerbstone run: {error}", err=True)
+        return HANDED_OVER_CODE
+    except (SiteBusyError, SiteFolderError, OutboxBusyError) as error:
         if start is not None and not isinstance(error, SiteFolderError):
-            start.stopped()  # it is another process, or box, that is in the way
+            start.stopped()  # it is another process that is in the way
         echo(f"kerbstone run: {error}", err=True)
         return 3
     if start is not None and control is not None:

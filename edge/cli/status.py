@@ -6,27 +6,25 @@ then says how to start it, and shows what can be seen without it.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
+from edge.control.handover import GONE_ON_TEXT, find_hand_over
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
 from edge.core.humanize import span_text
 from edge.core.printable import printable
-from edge.diagnose.timelimit import within
-from edge.gateway.boxswap import read_hand_over
+from edge.durable.timelimit import GLANCE_S
 from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.identity.runfiles import read_box_names, read_status_lines
 from edge.kernelclock import boottime_ns
 from edge.link.accesspointfiles import is_open, read_state, state_folder
-from edge.outbox import GLANCE_S, OutboxBusyError, inspect_outbox
+from edge.outbox import OutboxBusyError, inspect_outbox
 from edge.report.status.issues import issue_rows, listed_issues
 from edge.report.status.outbox import outbox_lines
 from edge.report.status.page import status_page
@@ -76,13 +74,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _stopped(folder: Path) -> tuple[str, Sequence[str]]:
     """Why no daemon runs, and what to do."""
-    with contextlib.suppress(OSError):
-        mark = within(GLANCE_S, partial(read_hand_over, folder))  # a disk may hang
-        if mark is not None:
-            return "another box has gone on in its place", (
-                f"nothing: backup {mark.backup} was made by {mark.by} at {mark.at}",
-                "if it was restored nowhere: `sudo kerbstone backup --undo`",
-            )
+    mark = find_hand_over(folder)
+    if mark is not None:
+        return GONE_ON_TEXT, (
+            f"nothing: backup {mark.backup} was made by {mark.by} at {mark.at}",
+            "if it was restored nowhere: `sudo kerbstone backup --undo`",
+        )
     return "the daemon does not run", START_HINT
 
 

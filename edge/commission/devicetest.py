@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from edge.commission.devicevalues import number_of, values_text
+from edge.commission.devicevalues import number_of, shown_unit, values_text
 from edge.commission.findingkinds import FindingKind
 from edge.commission.metertest import judge_meter
 from edge.commission.usualranges import (
@@ -153,7 +153,7 @@ def _without_value(
 
 
 def _by_itself(point: Point, value: float) -> Iterator[StepFinding]:
-    unit = point.quantity.unit
+    unit = shown_unit(point)
     usual = usual_range(point)
     mistake = next(unit_mistakes(point, value), None)
     outside = not point.low <= value <= point.high
@@ -209,8 +209,7 @@ def _by_each_other(
         known = [figures[key] for key in relation.keys if key in figures]
         if len(known) == len(relation.keys) and relation.judge(known):
             values = ", ".join(
-                f"{key} {figures[key].mean:.4g} {points[key].quantity.unit}"
-                for key in relation.keys
+                f"{key} {figures[key].mean:.4g} {shown_unit(points[key])}" for key in relation.keys
             )
             yield finding(
                 "contradiction", points=_some(relation.keys), device=device, fault=relation.fault,
@@ -232,7 +231,7 @@ def _by_neighbours(
                 continue
             if _differ(point.quantity, value, theirs):
                 yield finding(
-                    "differs_from", point=point.key, value=value, unit=point.quantity.unit,
+                    "differs_from", point=point.key, value=value, unit=shown_unit(point),
                     other=other, other_value=theirs,
                 )  # fmt: skip
                 break

@@ -1,7 +1,7 @@
 """The values of a device in a sentence and in the table of the sheet: the most telling ones."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from edge.commission.usualranges import BETWEEN, shown_range
@@ -19,6 +19,13 @@ TELLING: Final = (
     Quantity.MASS_CONCENTRATION, Quantity.CARBON_DIOXIDE, Quantity.ENERGY, Quantity.VOLUME_FLOW,
 )  # fmt: skip
 """What stands in the sentence of a device that is right, the most telling first."""
+
+
+WRITTEN: Final[Mapping[str, str]] = {
+    "Cel": "°C", "%RH": "%", "ug/m3": "µg/m³", "um": "µm", "1/cm3": "1/cm³", "Ohm": "Ω", "m3": "m³",
+    "m3/h": "m³/h", "deg": "°", "1": "", "/": "",
+}  # fmt: skip
+"""Units of the wire as people write them; the page has the same."""
 
 
 def number_of(reading: Reading) -> float | None:
@@ -52,7 +59,7 @@ def values_text(last: Sequence[Reading]) -> str:
 def shown_unit(point: Point) -> str:
     """For people: a share and a count have none."""
     unit = point.quantity.unit
-    return "" if unit in ("1", "/") else unit
+    return WRITTEN.get(unit, unit)
 
 
 def plotted_points(readings: Sequence[Reading]) -> list[list[str | float | None]]:

@@ -28,6 +28,8 @@ FindingKind = Literal[
     # the wires, and the city
     "not_scanned", "scan_done", "unmatched", "named_only", "dismissed", "not_answered",
     "record_confirmed", "record_at_broker", "record_old", "record_waits",
+    # more than there is room for
+    "steps_left_out",
 ]  # fmt: skip
 VerdictWord = Literal["passed", "unproven", "doubtful", "failed"]
 
@@ -78,7 +80,7 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
         "table.",
     ),
     "fahrenheit": FindingText(
-        "failed", "{point} is {value} {unit}, which cannot be; it looks like {right} Cel told in "
+        "failed", "{point} is {value} {unit}, which cannot be; it looks like {right} °C told in "
         "degrees Fahrenheit.",
         "Set the device to degrees Celsius, or remove the conversion from its `calibration`.",
     ),
@@ -313,6 +315,10 @@ FINDING_KINDS: Final[Mapping[FindingKind, FindingText]] = {
         "unproven", "No record has been confirmed since the daemon started ({link}).",
         "Wait for the end of a window ({period} s) and test again. `kerbstone doctor` looks at the "
         "way to the city.",
+    ),
+    "steps_left_out": FindingText(
+        "unproven", "{count} steps of this site have no room here, from {first} to {last}.",
+        "Test these by hand, and write it into the note. Or give this box fewer devices and lanes.",
     ),
 }  # fmt: skip
 assert set(FINDING_KINDS) == set(get_args(FindingKind)), "each kind has its row"

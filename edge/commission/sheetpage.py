@@ -20,6 +20,7 @@ TITLES: Final = {
     "lane": "Lanes, driven over",
     "loop": "Loops, measured at the feeder",
     "record": "Way to the city",
+    "left_out": "Steps without room on this sheet",
 }
 STYLE: Final = """
 :root{color-scheme:light}*{box-sizing:border-box}

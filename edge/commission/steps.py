@@ -1,7 +1,8 @@
 """What there is to do at a site, step by step, and by what each step would be another one.
 
 A step that was done counts as long as what it was done with is the same: its tables in the site
-file, and the serial number of its device. Otherwise it is stale.
+file, and the serial number of its device. Otherwise it is stale. A site that has more steps than a
+sheet has room for has a last one that stands for the others, and nobody can do it.
 """
 
 import hashlib
@@ -14,17 +15,21 @@ from msgspec import to_builtins
 
 from edge.config import Site
 
-StepKind = Literal["scan", "device", "lane", "loop", "contact", "pulses", "bay", "signal", "record"]
+StepKind = Literal[
+    "scan", "device", "lane", "loop", "contact", "pulses", "bay", "signal", "record", "left_out"
+]
 SCAN: Final = "scan"
 RECORD: Final = "record"
-STEPS_LIMIT: Final = 512  # of a site; more have no place on a sheet
+LEFT_OUT: Final = "left_out"
+STEPS_LIMIT: Final = 512  # of a site; more have no place on a sheet, and are said to be left out
 
 
 @dataclass(frozen=True, slots=True)
 class CommissionStep:
     """`id` is kind and subject (`lane:north_1`, `loop:north_1.lead`); `name` what people call it.
 
-    `configured` is a digest of what the step depends on in the site file.
+    `configured` is a digest of what the step depends on in the site file. `left_out` are the ids of
+    the steps that this one stands for.
     """
 
     id: str
@@ -32,12 +37,19 @@ class CommissionStep:
     subject: str
     name: str
     configured: str
+    left_out: tuple[str, ...] = ()
 
 
 def site_steps(site: Site) -> dict[str, CommissionStep]:
     """All steps by their ids, in the order in which they are done."""
     found = {step.id: step for step in _steps(site)}
-    return dict(list(found.items())[:STEPS_LIMIT])
+    if len(found) <= STEPS_LIMIT:
+        return found
+    *others, record = found.values()
+    kept, left = others[: STEPS_LIMIT - 2], others[STEPS_LIMIT - 2 :]
+    digest = _digest({step.id: step.configured for step in left})
+    rest = CommissionStep(LEFT_OUT, "left_out", "", "", digest, tuple(step.id for step in left))
+    return {step.id: step for step in (*kept, record, rest)}
 
 
 def _steps(site: Site) -> Iterator[CommissionStep]:

@@ -50,7 +50,15 @@ def untouched(step: CommissionStep) -> list[StepFinding]:
         return [finding("never_driven", lane=step.subject)]
     if step.kind == "scan":
         return [finding("not_scanned")]
+    if step.kind == "left_out":
+        return [left_out_finding(step)]
     return []
+
+
+def left_out_finding(step: CommissionStep) -> StepFinding:
+    """How many steps there is no room for, and which."""
+    first, last = step.left_out[0], step.left_out[-1]
+    return finding("steps_left_out", count=len(step.left_out), first=first, last=last)
 
 
 def status_row(status: StepStatus) -> dict[str, Any]:

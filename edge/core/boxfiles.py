@@ -11,6 +11,8 @@ OWN_SITE_FILE: Final = Path("/etc/kerbstone") / SITE_FILE_NAME
 SIGNED_SITE_FILE: Final = (
     Path("/var/lib/kerbstone-identity") / SITE_FILE_NAME
 )  # root's; see docs/enrolment.md
+ACCESS_POINT_NAME: Final = "access-point.json"  # beside it: name and key of the access point
+LABEL_KEPT_NAME: Final = "label.kept"  # beside it: what a claim brings for a label does not count
 OWN_KEY: Final = "identity.key"  # one that stays a credential: see docs/enrolment.md
 HANDED_SITE_FILE: Final = (
     Path("/run/credentials/kerbstone.service") / SITE_FILE_NAME

@@ -19,7 +19,7 @@ from typing import IO, Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from edge.gateway.boxswap import BackupId, Words
+from edge.control.handover import BackupId, Words
 from edge.wire.contract.terms import Count, Epoch, Time
 
 VERSION: Final = 1
@@ -31,7 +31,7 @@ PART_LIMIT: Final = 6 << 30  # bytes; what the head of a tar can say ends at 8 G
 BLOCK: Final = 512  # bytes, of a tar
 PIECE: Final = 256 << 10  # bytes that are read at one time
 # a folder of ours and a plain name: what is written under it cannot lead elsewhere
-PART_NAME: Final = re.compile(r"\A(state|config|meters)/[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}\Z")
+PART_NAME: Final = re.compile(r"\A(state|config|meters|access)/[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}\Z")
 SUM_LINE: Final = re.compile(r"\A([0-9a-f]{64})  (\S{1,100})\Z")
 USTAR: Final = b"ustar\x0000"
 

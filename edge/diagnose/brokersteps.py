@@ -31,6 +31,7 @@ from edge.diagnose.daemonlink import link_results
 from edge.diagnose.egresschecks import egress_networks, egress_result
 from edge.diagnose.examination import BROKER_S, CheckStep, Tick
 from edge.diagnose.loginchecks import login_results
+from edge.durable.filelock import FolderLock
 from edge.durable.sqlitefile import in_use
 from edge.gateway.uplinksetup import TlsFiles, find_tls_files, make_brokers
 from edge.health.kernelfiles import ROOT
@@ -133,8 +134,10 @@ def is_this_box(site: Site, file: Path) -> bool:
 
 
 def is_held(site: Site) -> bool:
-    """Whether a process has the outbox open: a gateway that is starting does not answer yet.
-    Raises OSError where that cannot be seen."""
+    """Whether a process has the folders or the outbox: a gateway that is starting does not answer
+    yet. Raises OSError where that cannot be seen."""
+    if any(FolderLock(Path(each)).is_held() for each in (site.store.run_dir, site.store.dir)):
+        return True
     with suppress(FileNotFoundError):
         return in_use(Path(site.store.dir) / DATABASE_NAME)
     return False

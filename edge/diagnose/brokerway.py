@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from edge.diagnose.timelimit import within
+from edge.durable.timelimit import within
 from edge.uplink.broker import Broker
 from edge.uplink.certificatedates import der_dates_s
 from edge.uplink.dial import NO_CHECK_TIME, Address, DialledSocket, dial_address, resolve_host

@@ -7,11 +7,11 @@ have: a CONNECT of ours would end that. So what a login would show is what the d
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
+from edge.control.handover import HandOver
 from edge.core.humanize import count_text, span_text, without_errno
 from edge.diagnose.brokerchecks import FAILURE_CHECKS, LOGIN
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.loginchecks import round_trip_result
-from edge.gateway.boxswap import HandOver
 from edge.gateway.linkfindings import silence_text
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.uplink.connectfailure import FailureClass

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from edge.control.handover import why_stopped
 from edge.control.protocol import OLDER_TEXT, UnknownVerbError, VerbError, ask_daemon
 
 TIMEOUT_S: Final = 5.0
@@ -15,10 +16,13 @@ STOPPED_TEXT: Final = "the daemon does not run; waiting for it"
 
 
 class LiveSource:
-    """The daemon whose socket is in `folder`; `names` None asks for everything."""
+    """The daemon whose socket is in `folder`; `names` None asks for everything. `store`: the folder
+    of its outbox, which it may have handed over."""
 
-    def __init__(self, folder: Path, names: Sequence[str] | None = None) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, names: Sequence[str] | None = None, store: Path | None = None
+    ) -> None:
+        self._folder, self._store = folder, store
         self._words: dict[str, Any] = {} if names is None else {"names": list(names)}
 
     def ask(self) -> dict[str, Any] | None:
@@ -36,4 +40,8 @@ class LiveSource:
             found = self.ask()
         except (VerbError, OSError) as error:
             return None, str(error)
-        return found, "" if found is not None else STOPPED_TEXT
+        return found, "" if found is not None else self.why_stopped()
+
+    def why_stopped(self) -> str:
+        """Why no daemon answers."""
+        return STOPPED_TEXT if self._store is None else why_stopped(self._store, STOPPED_TEXT)

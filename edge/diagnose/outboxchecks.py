@@ -9,8 +9,9 @@ from edge.config import Site
 from edge.core.humanize import count_text, megabytes_text, percent_text
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked
 from edge.diagnose.issueresults import finding_result
+from edge.durable.timelimit import GLANCE_S
 from edge.gateway.issuefindings import outbox_findings
-from edge.outbox import GLANCE_S, OutboxBusyError, OutboxCounts, inspect_outbox
+from edge.outbox import OutboxBusyError, OutboxCounts, inspect_outbox
 
 OUTBOX: Final[tuple[CheckId, ...]] = ("store_free", "outbox_room", "outbox_losses", "outbox_kept")
 

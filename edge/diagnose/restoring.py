@@ -18,8 +18,10 @@ import msgspec
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.core.printable import printable
 from edge.diagnose.backupfile import BackupFileError, BackupHead, BackupReader, Shown
+from edge.diagnose.backupparts import CONFIG_LIMIT
 from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
-from edge.diagnose.takingbackup import CONFIG_LIMIT, doubt_totals
+from edge.diagnose.dooraccess import KIND, bring_access, check_access
+from edge.diagnose.takingbackup import doubt_totals
 from edge.durable.atomicwrite import replace_file, write_file, write_pieces
 from edge.durable.filelock import FolderLock
 from edge.durable.folders import make_private_folder, remove_tree, sync_files
@@ -54,11 +56,12 @@ class RestoreError(Exception):
 @dataclass(frozen=True, slots=True)
 class RestoreWish:
     """`set_aside`: what this box has recorded itself under this name makes room. `by` for the city;
-    `wall_ns`: now."""
+    `wall_ns`: now. `access`: what the label inside the door opens is brought, too."""
 
     set_aside: bool
     by: str
     wall_ns: int
+    access: bool = True
 
 
 @dataclass(slots=True)
@@ -105,9 +108,13 @@ def restore_backup(
         make_private_folder(staging)
         try:
             config = _take_parts(reader, staging, shown)
+            access = {name: config.pop(name) for name in [*config] if name.startswith(f"{KIND}/")}
+            check_access(access)
             if not done.already:
                 _prepare(staging, head, aside, wish, done.notes)
                 _hand_to_daemon(staging, places.store)
+                # before it is decided: what a second run of the command finds done, it leaves
+                done.notes.append(bring_access(access if wish.access else {}, places))
                 commit_restore(places.store)
         finally:
             if staging.exists():

@@ -7,52 +7,40 @@ memory (its card had failed) goes along from tmpfs.
 """
 
 import contextlib
-import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from edge.control.protocol import NoAnswerError, UnknownVerbError, VerbError, ask_daemon
-from edge.core.boxfiles import SITE_FILE_NAME
-from edge.core.printable import printable
-from edge.core.release import VERSION as SOFTWARE
-from edge.diagnose.backupfile import (
-    PARTS_LIMIT,
-    VERSION,
-    BackupHead,
-    BackupPart,
-    BackupSource,
-    Shown,
-    write_backup,
-)
-from edge.diagnose.boxplaces import METERS, BackupPlaces, whose_box
-from edge.durable.atomicwrite import replace_file
-from edge.durable.filelock import FolderLock
-from edge.durable.readfile import is_regular_file
-from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
-from edge.gateway.boxswap import (
+from edge.control.handover import (
     HandOver,
     read_hand_over,
     remove_hand_over,
     write_hand_over,
 )
-from edge.gateway.statefiles import CARRIED_LOG, COPIED, READY, list_state_files
-from edge.outbox.commitlog import COMMIT_LOG_NAME
-from edge.outbox.database import DATABASE_NAME
-from edge.outbox.epochs import EPOCH_FILE, read_epoch_file
+from edge.control.protocol import NoAnswerError, UnknownVerbError, VerbError, ask_daemon
+from edge.core.printable import printable
+from edge.core.release import VERSION as SOFTWARE
+from edge.diagnose.backupfile import (
+    VERSION,
+    BackupHead,
+    Shown,
+    write_backup,
+)
+from edge.diagnose.backupparts import config_parts, state_parts, with_memory
+from edge.diagnose.boxplaces import BackupPlaces, whose_box
+from edge.durable.atomicwrite import replace_file
+from edge.durable.filelock import FolderLock
+from edge.gateway.boxchange import BOX_OWNER, STATE_VERSION
+from edge.gateway.statefiles import COPIED, READY
+from edge.outbox.epochs import read_epoch_file
 from edge.outbox.highwater import HIGHWATER_NAME, UNKNOWN, HighWaterFiles, HighWaterMark
 from edge.outbox.outboxglance import OutboxGlance, glance
 from edge.wire.keptstate import unpack_state
 from edge.wire.records import iso_time
 
 HOLD_S: Final = 60.0  # for the daemon to bring its log into the file
-METERS_LIMIT: Final = 64
-SIGNED_NAME: Final = "signed.site.toml"  # to be looked at: enrolment brings it to the new box
-CONFIG_LIMIT: Final = 1 << 20  # bytes, of a site file or a table of a meter
-
-
 Opener = Callable[[], contextlib.AbstractContextManager[IO[bytes]]]
 """Opens what a backup is written to."""
 
@@ -71,11 +59,13 @@ class TakenBackup:
 
 @dataclass(frozen=True, slots=True)
 class BackupWish:
-    """`last`: the box does not go on with this folder. `by` for the city. `wall_ns`: now."""
+    """`last`: the box does not go on with this folder. `by` for the city. `wall_ns`: now.
+    `access`: with what the label inside the door opens."""
 
     last: bool
     by: str
     wall_ns: int
+    access: bool = True
 
 
 def take_backup(
@@ -156,8 +146,8 @@ def _of_a_daemon(
                 "gateway (`sudo systemctl stop kerbstone`) and run the command again; what it had "
                 "in memory goes along"
             )
-        parts, left_out = _state_parts(places.store, live=True, database_bytes=size)
-        parts += _config_parts(places)
+        parts, left_out = state_parts(places.store, live=True, database_bytes=size)
+        parts += config_parts(places, access=wish.access)
         serial, epoch, records = held.get("serial"), held.get("epoch"), held.get("records")
         head = BackupHead(
             v=VERSION, backup=secrets.token_hex(8), software=SOFTWARE, at=iso_time(wish.wall_ns),
@@ -270,8 +260,10 @@ def _of_a_folder(
             "that lie in the copy as they are now, and the city finds a conflict where both send"
         )
     try:
-        parts, left_out = _state_parts(places.store, live=False)
-        parts = _with_memory(parts, places, f"{site}/{gateway}") + _config_parts(places)
+        parts, left_out = state_parts(places.store, live=False)
+        parts = with_memory(parts, places, f"{site}/{gateway}") + config_parts(
+            places, access=wish.access
+        )
         epoch = seen.last.epoch if seen.last else read_epoch_file(places.store).epoch or None
         head = BackupHead(
             v=VERSION, backup=backup, software=SOFTWARE, at=at, site=site, gateway=gateway,
@@ -340,63 +332,3 @@ def _words(text: object) -> str | None:
 def _role(places: BackupPlaces) -> str | None:
     named = whose_box(places)
     return None if named is None else named.role
-
-
-def _state_parts(
-    folder: Path, *, live: bool, database_bytes: int = 0
-) -> tuple[list[BackupSource], list[str]]:
-    """And what is left out, for people. Of a running gateway the log belongs to what comes later,
-    and the mark of numbers is worth nothing."""
-    sources, left_out = [], []
-    later = {f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-journal", HIGHWATER_NAME, CARRIED_LOG}
-    for each in list_state_files(folder):
-        name = each.path.name
-        if not each.known or (name.endswith(".db") and not each.carried) or name == "quarantine":
-            left_out.append(printable(name, 128))
-        if not each.carried or (live and name in later):
-            continue
-        size = database_bytes if live and name == DATABASE_NAME else each.path.stat().st_size
-        sources.append(_source(f"state/{name}", each.path, size))
-    return sources, left_out[:PARTS_LIMIT]
-
-
-def _with_memory(
-    parts: Sequence[BackupSource], places: BackupPlaces, owner: str
-) -> list[BackupSource]:
-    """What a stopped daemon has left in tmpfs instead of older words on the card."""
-    named = {source.part.name: source for source in parts}
-    run = places.run
-    if run is None:
-        return list(parts)
-
-    def instead(name: str, path: Path) -> None:
-        named[f"state/{name}"] = _source(f"state/{name}", path, path.stat().st_size)
-
-    if is_regular_file(run / COMMIT_LOG_NAME):
-        instead(CARRIED_LOG, run / COMMIT_LOG_NAME)
-    if read_epoch_file(run).starts > read_epoch_file(places.store).starts:
-        instead(EPOCH_FILE, run / EPOCH_FILE)
-    water = HighWaterFiles(places.store, run, owner)
-    if water.run is not None and water.found == [water.run]:  # of one start it knows the last word
-        instead(HIGHWATER_NAME, run / HIGHWATER_NAME)
-    return list(named.values())
-
-
-def _config_parts(places: BackupPlaces) -> list[BackupSource]:
-    """The site file, and tables of meters that the technician wrote."""
-    name = SIGNED_NAME if places.is_signed else SITE_FILE_NAME
-    found = [(f"config/{name}", places.site_file)]
-    with contextlib.suppress(OSError):
-        tables = sorted((places.etc / METERS).glob("*.toml"))
-        found += [(f"{METERS}/{path.name}", path) for path in tables[:METERS_LIMIT]]
-    sources = []
-    for name, path in found:
-        with contextlib.suppress(OSError):
-            size = path.stat().st_size
-            if is_regular_file(path) and size <= CONFIG_LIMIT and os.access(path, os.R_OK):
-                sources.append(_source(name, path, size))
-    return sources
-
-
-def _source(name: str, path: Path, size: int) -> BackupSource:
-    return BackupSource(BackupPart(name, size), lambda: path.open("rb"))

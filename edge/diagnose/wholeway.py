@@ -1,16 +1,15 @@
 """All that the doctor looks at beside the wires, as steps: from the site file to the broker."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import drivers
 from edge.acquire.clock import SystemClock
 from edge.config import Problem, Site, outdated_keys, serial_warnings, site_warnings
+from edge.control.handover import find_hand_over
 from edge.core import ConfigError
 from edge.diagnose.boxchecks import BOX, CLOCK, box_results, clock_results, read_clock
 from edge.diagnose.brokersteps import BrokerVisit, broker_steps, own_files
@@ -28,14 +27,12 @@ from edge.diagnose.gatewaychecks import OWN_WORD, in_use_result, own_word_result
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import model_results, told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
-from edge.diagnose.timelimit import within
-from edge.gateway.boxswap import HandOver, read_hand_over
+from edge.durable.timelimit import GLANCE_S
 from edge.gateway.calibrationsetup import EXPIRED, expiring_certificates
 from edge.gateway.linebudget import line_warnings
 from edge.health.boxalarms import read_box
 from edge.health.kernelfiles import ROOT
 from edge.kernelclock import boottime_ns, discipline
-from edge.outbox import GLANCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +144,6 @@ def site_file_results(site: Site, more: Sequence[Problem] = ()) -> Iterable[Chec
         *more,
     ]
     return site_results(warnings, list(outdated_keys(site)))
-
-
-def find_hand_over(folder: Path) -> HandOver | None:
-    """Whether another box has gone on; None also where that cannot be seen. A disk may hang."""
-    with contextlib.suppress(OSError):
-        return within(GLANCE_S, partial(read_hand_over, folder))
-    return None
 
 
 def _there(folder: Path) -> Path:

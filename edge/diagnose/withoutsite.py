@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
 from edge.config import Store
+from edge.control.handover import find_hand_over
 from edge.diagnose.checks import ALONE, CHECKS, CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.daemonlink import daemon_checks, link_results, runs_result
 from edge.diagnose.exam import BEHIND, FALLBACK_REMEDIES, condition_findings
@@ -19,7 +20,7 @@ from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, told_outbox
 from edge.diagnose.passivechecks import told_failure
-from edge.diagnose.wholeway import box_steps, find_hand_over
+from edge.diagnose.wholeway import box_steps
 from edge.health.openissues import whose_issue
 
 DEVICES: Final[tuple[CheckId, ...]] = ("device_answers", "device_reports")

@@ -34,19 +34,29 @@ class FileLock:
 
     def holder(self) -> str:
         """Who else holds it, for people: the kernel knows its process, if it lets us see it."""
+        pid = self._holding_pid()
+        return f"process {pid}" if pid else "another process"
+
+    def is_held(self) -> bool:
+        """Whether anybody holds it, as far as the kernel says so. It is not touched: who takes it
+        at this moment gets it."""
+        return self._holding_pid() is not None
+
+    def _holding_pid(self) -> int | None:
+        """0 for a process that cannot be seen from here; None for none."""
         try:
             found = self.path.stat()
             locks = LOCKS.read_text(encoding="ascii", errors="replace").splitlines()
         except OSError:
-            return "another process"
+            return None
         device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
         for line in locks:
             match line.split():
                 case [_, "FLOCK", _, "WRITE", pid, place, *_] if (
-                    place == f"{device}:{found.st_ino}" and pid.isdecimal() and pid != "0"
+                    place == f"{device}:{found.st_ino}"
                 ):
-                    return f"process {pid}"
-        return "another process"
+                    return int(pid) if pid.isdecimal() else 0
+        return None
 
     def release(self) -> None:
         if self._fd >= 0:

@@ -18,7 +18,7 @@ from edge.durable.folders import remove_file
 from edge.gateway.boxswap import SwapNote, read_swap_note
 from edge.gateway.statefiles import COPIED, SWAP_NOTE
 from edge.outbox import Epoch
-from edge.wire.contract.boxevent import BoxSwap
+from edge.wire.contract.boxevent import BoxSwap, SwapWay
 from edge.wire.keptstate import unpack_state
 
 LOG = logging.getLogger("kerbstone")
@@ -53,7 +53,7 @@ class BoxChange:
     async def look(self, outbox: KeepingOutbox) -> bool:
         """Whether it is another box, of which nothing was told yet."""
         self.restore(unpack_state(await outbox.state(BOX_OWNER), STATE_VERSION))
-        return self._untold is not None or self._moved
+        return self.how is not None
 
     async def begin(self, outbox: KeepingOutbox, now_ns: int) -> list[Draft]:
         """What is to be told at this start; it rides in its first commit."""
@@ -70,9 +70,9 @@ class BoxChange:
 
     def events(self, now_ns: int, epoch: Epoch) -> list[Draft]:
         """That of another box, if it is one."""
-        note = self._untold
-        if note is None and not self._moved:
+        if self.how is None:
             return []
+        note = self._untold
         body = _restored(note, self._before, self._serial) if note else self._card_moved()
         if epoch.succeeds is not None:
             body.epoch_before = epoch.succeeds.epoch
@@ -80,6 +80,11 @@ class BoxChange:
             body.counting = "anew"
         LOG.warning("%s", body.text)
         return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)]
+
+    @property
+    def how(self) -> SwapWay | None:
+        """In which way this is another box; None: it is none, or that was told."""
+        return "restored" if self._untold is not None else "card" if self._moved else None
 
     @property
     def counts_anew(self) -> bool:

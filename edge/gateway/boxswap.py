@@ -1,24 +1,24 @@
 """One box goes on for another: what lies in the state folder meanwhile, and how it is put in place.
 
-A backup that is its box's last act leaves the mark `handed_over.json`: no daemon uses that folder
-again, or energy would be counted on two boxes. A restore writes all of its files into a folder of
-its own and renames it to `restore.ready`; from then on it will be, whatever happens: whoever comes
-next, the restore itself, another one or the daemon, moves the files to their places
+A backup that is its box's last act leaves a mark (`edge.control.handover`): no daemon uses that
+folder again, or energy would be counted on two boxes. A restore writes all of its files into a
+folder of its own and renames it to `restore.ready`; from then on it will be, whatever happens:
+whoever comes next, the restore itself, another one or the daemon, moves the files to their places
 (`finish_restore`). The note `box_swap.json` stays until an event has told the city.
 """
 
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import msgspec
-from msgspec import Meta
 
+from edge.control.handover import HANDED_OVER, BackupId, Words, read_hand_over
 from edge.durable.atomicwrite import replace_file
 from edge.durable.folders import fsync_folder, remove_file, rename
 from edge.durable.readfile import read_file
-from edge.gateway.statefiles import CARRIED_LOG, HANDED_OVER, READY, STAGING, SWAP_NOTE
+from edge.gateway.statefiles import CARRIED_LOG, READY, STAGING, SWAP_NOTE
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.commitlog import READ_LIMIT as LOG_LIMIT
 from edge.outbox.database import DATABASE_NAME
@@ -34,18 +34,6 @@ BEGIN: Final = "begin"  # in READY: what was there before has not gone yet
 BEFORE: Final = "before.restore"  # how a store is called whose place another one takes
 NOTE_LIMIT: Final = 64 << 10  # bytes
 RUN_FILES: Final = (HIGHWATER_NAME, EPOCH_FILE, JOURNAL_NAME)  # in tmpfs, of the store before
-
-BackupId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
-Words = Annotated[str, Meta(max_length=128)]
-
-
-class HandOver(msgspec.Struct, frozen=True, kw_only=True):
-    """The mark of a folder whose records and totals another box has."""
-
-    v: Literal[1] = 1
-    backup: BackupId
-    at: Time
-    by: Words
 
 
 class AsideEpoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,27 +61,6 @@ class SwapNote(msgspec.Struct, frozen=True, kw_only=True):
 
 class HandedOverError(Exception):
     """Another box has what lies in this folder."""
-
-
-def read_hand_over(folder: Path) -> HandOver | None:
-    """The mark of this folder. One that is damaged still is one. Raises OSError."""
-    data = read_file(folder / HANDED_OVER, NOTE_LIMIT)
-    if data is None:
-        return None
-    try:
-        return msgspec.json.decode(data, type=HandOver)
-    except ValueError:
-        return HandOver(backup="0" * 16, at="1970-01-01T00:00:00.000Z", by="unknown")
-
-
-def write_hand_over(folder: Path, mark: HandOver) -> None:
-    """Durable on return. Raises OSError."""
-    replace_file(folder / HANDED_OVER, msgspec.json.encode(mark))
-
-
-def remove_hand_over(folder: Path) -> None:
-    """Durable on return. Raises OSError."""
-    remove_file(folder / HANDED_OVER)
 
 
 def refuse_handed_over(folder: Path) -> None:
@@ -161,3 +128,14 @@ def lend_carried_log(folder: Path, run_dir: Path) -> None:
 def forget_carried_log(folder: Path) -> None:
     """The outbox has all of it on the disk. Raises OSError."""
     remove_file(folder / CARRIED_LOG)
+
+
+def take_over(folder: Path, run_dir: Path) -> None:
+    """What was restored here and is not in its place yet; and whether a gateway may work here.
+    Raises HandedOverError."""
+    try:
+        finish_restore(folder, run_dir)
+        lend_carried_log(folder, run_dir)
+    except OSError as error:  # a card that does not work: the outbox says so
+        LOG.error("what was restored in %s is not in its place yet: %s", folder, error)
+    refuse_handed_over(folder)

@@ -4,7 +4,8 @@ and the rules for a thread that hangs.
 A thread cannot be killed. One that hangs in a system call is abandoned with all that it has, its
 descriptor closed, and another one is tried once: the next worker shares nothing with it, so what it
 brings when it comes back late reaches nobody. When that one hangs too, the process ends and systemd
-starts it again; the board's watchdog stands behind that. `BusWorkers` acts on these rules.
+starts it again; the board's watchdog stands behind that. One that does not end for a change of the
+configuration is left behind in the same way, and counts. `BusWorkers` acts on these rules.
 """
 
 import asyncio
@@ -133,16 +134,16 @@ class BusWorker:
     def start(self) -> None:
         self.thread.start()
 
-    async def retire(self) -> None:
-        """Ask it to end, for another one that comes in its place; what it has brought is taken."""
-        ended = await asyncio.to_thread(self.thread.stop)
-        if not ended:
-            self.abandon()
-            return
+    async def retire(self) -> bool:
+        """Ask it to end, for another one that comes in its place; what it has brought is taken.
+        False: it does not end."""
+        if not await asyncio.to_thread(self.thread.stop):
+            return False
         for bridge in (self._sweeps, self._edges):
             bridge.cut()
         if not self.abandoned.done():
             self.abandoned.set_result(None)
+        return True
 
     def abandon(self) -> None:
         """From the main loop: nobody waits for it any more, and its descriptor is closed."""
@@ -283,13 +284,18 @@ class RestartTrials:
         self._trials: dict[str, _Trial] = {}
         self.count = 0  # since the start of the process
 
-    def request_restart(self, bus: str, now_ns: int, left: bool = False) -> str:
+    def request_restart(
+        self, bus: str, now_ns: int, left: bool = False, *, changed: bool = False
+    ) -> str:
         """This bus hangs: "" when it is to be tried anew, else why that is no use.
 
         `left`: the thread that was left behind last time still hangs. At most one a bus does.
+        `changed`: it did not end in time for a change. It may only be slow, so it is no hang that
+        comes again unless the one before still hangs.
         """
         found = self._trials.get(bus)
-        if found is not None and (left or now_ns - found.since_ns < FORGET_TRIAL_NS):
+        again = found is not None and not changed and now_ns - found.since_ns < FORGET_TRIAL_NS
+        if left or again:
             return f"bus {bus} hangs in a system call again, after it got a new thread"
         others = [name for name, t in self._trials.items() if not t.worked]
         if len(others) >= OTHER_HUNG_LIMIT:

@@ -33,6 +33,11 @@ REPLACED_TEXT: Final = (
     "bus {}: its thread hung in a system call for {:.0f} s and was given up; a new one was "
     "started. If this comes again, look at the adapter, its cable and its driver"
 )
+CHANGED_TEXT: Final = (
+    "bus {}: its thread, which had to end for a change of the configuration, hung in a system call "
+    "for {:.0f} s and was given up. If this comes again, look at the adapter, its cable and its "
+    "driver"
+)
 
 
 class BusWorkers:
@@ -103,12 +108,18 @@ class BusWorkers:
                 LOG.error("bus %s hangs in a system call and is given up", worker.name)
 
     async def rest(self, buses: Collection[str]) -> None:
-        """End the threads of these, for `follow`; until then their devices are not read."""
+        """End the threads of these, for `follow`; until then their devices are not read. One that
+        does not end is left behind as one that hangs, and counts like it."""
         self._resting.update(buses)
         for bus in buses:
             self._waiting.pop(bus, None)
         resting = [self.workers[bus] for bus in buses if bus in self.workers]
-        await asyncio.gather(*(worker.retire() for worker in resting))
+        ended = await asyncio.gather(*(worker.retire() for worker in resting))
+        now_ns = self._clock.now().mono_ns
+        for worker, fine in zip(resting, ended, strict=True):
+            if not fine and not self._is_left(worker):
+                silent_s = self._progress.silent_ns(worker.owner, now_ns) / 1e9
+                self._leave_behind(worker, silent_s, now_ns, CHANGED_TEXT, changed=True)
 
     def follow(self, buses: Collection[str]) -> None:
         """Threads for these, as the wiring says now; others that are not there any more go.
@@ -119,6 +130,7 @@ class BusWorkers:
         for bus in buses:
             before = self.workers.pop(bus, None)
             known: Mapping[str, PollState] = {}
+            hung = before is not None and self._is_left(before)
             if before is not None:
                 self._over += _given_up(before)
                 known = {} if before.poller is None else before.poller.devices
@@ -126,7 +138,7 @@ class BusWorkers:
             if polled is None:
                 self._progress.forget(f"bus-{bus}")
                 continue
-            made = [_successor(device, known.get(device.name)) for device in polled]
+            made = [_successor(device, known.get(device.name), hung) for device in polled]
             worker = BusWorker(bus, self._wiring.buses[bus], self._context, made, ())
             self.workers[bus] = worker
             self._expect(bus)
@@ -223,10 +235,14 @@ class BusWorkers:
 
     def _look(self, now_ns: int) -> None:
         for bus, worker in self._waiting.items():
+            self._over += _given_up(self.workers[bus])
             self.workers[bus] = worker
             self._expect(bus)
             worker.start()
         self._waiting.clear()
+        for bus, left in self._abandoned.items():
+            if bus not in self.workers and not left.thread.alive:
+                self._trials.mark_worked(bus)  # of a bus that is gone: its call has returned
         for bus, worker in list(self.workers.items()):
             if bus in self._resting:  # the site file may not have it any more
                 continue
@@ -237,21 +253,32 @@ class BusWorkers:
                 self._handle_hang(worker, silent_s, now_ns)
 
     def _handle_hang(self, worker: BusWorker, silent_s: float, now_ns: int) -> None:
+        if self._leave_behind(worker, silent_s, now_ns, REPLACED_TEXT):
+            self._waiting[worker.name] = self._next(worker, silent_s)
+            self._expect(worker.name)
+
+    def _leave_behind(
+        self, worker: BusWorker, silent_s: float, now_ns: int, text: str, *, changed: bool = False
+    ) -> bool:
+        """Whether another thread may be tried on its bus; if not, `error` says why. `text`: for
+        people, of the bus and the seconds."""
         bus = worker.name
         left = self._abandoned.get(bus)
-        no_use = self._trials.request_restart(bus, now_ns, left is not None and left.thread.alive)
-        if no_use:
-            self._report_silent(worker, HUNG_TEXT.format(bus, silent_s))
-            self._listener.alarm("bus", f"{no_use}: the gateway's process starts again")
-            self._error = HungError(no_use)
-            return
+        still = left is not None and left.thread.alive
+        no_use = self._trials.request_restart(bus, now_ns, still, changed=changed)
         worker.abandon()
         self._report_silent(worker, HUNG_TEXT.format(bus, silent_s))  # after what it had brought
+        if no_use:
+            self._listener.alarm("bus", f"{no_use}: the gateway's process starts again")
+            self._error = HungError(no_use)
+            return False
         self._abandoned[bus] = worker
-        self._over += _given_up(worker)
-        self._listener.alarm("bus", REPLACED_TEXT.format(bus, silent_s))
-        self._waiting[bus] = self._next(worker, silent_s)
-        self._expect(bus)
+        self._listener.alarm("bus", text.format(bus, silent_s))
+        return True
+
+    def _is_left(self, worker: BusWorker) -> bool:
+        """It was given up, and nothing has come in its place yet."""
+        return self._abandoned.get(worker.name) is worker
 
     def _report_silent(self, worker: BusWorker, text: str) -> None:
         for device in worker.poller.devices.values() if worker.poller is not None else ():
@@ -281,11 +308,12 @@ def _device(device: PolledDevice) -> PollState:
     return PollState(device.name, device.polled, int(device.every_s * 1e9))
 
 
-def _successor(device: PolledDevice, before: PollState | None) -> PollState:
-    """The device as it is configured now, after what was polled under its name."""
+def _successor(device: PolledDevice, before: PollState | None, hung: bool) -> PollState:
+    """The device as it is configured now, after what was polled under its name. `hung`: it was
+    reported as silent."""
     if before is None or type(before.polled) is not type(device.polled):
         return _device(device)
-    return _follower(device, before, 0.0, before.reason)
+    return _follower(device, before, 0.0, Reason.SILENT if hung else before.reason)
 
 
 def _follower(

@@ -2,13 +2,12 @@
 
 Belongs to the main loop. Each change is on the card before it is answered, and one that cannot be
 kept did not happen: so it is left and resumed at any point, and a power cut takes nothing but a
-drive that was under way. An acceptance that the outbox does not have yet is published again after a
-start.
+drive that was under way. `edge.gateway.acceptancetold` tells the city of an acceptance.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -44,9 +43,10 @@ from edge.commission.steps import (
 from edge.commission.stepstatus import StepStatus, all_steps
 from edge.commission.verdict import StepFinding
 from edge.control.protocol import VerbError
-from edge.core import Draft, Stamp
+from edge.core import Stamp
 from edge.core.release import VERSION
-from edge.gateway.acceptancesheet import acceptance_event, sheet_file
+from edge.gateway.acceptancesheet import sheet_file
+from edge.gateway.acceptancetold import AcceptanceTold
 from edge.gateway.commissionexams import (
     ContactExams,
     ExaminedGateway,
@@ -78,8 +78,10 @@ class Commissioning:
         self._session = files.load()
         self._changing = asyncio.Lock()
         self.drive: LaneDrive | None = None
-        self._telling: asyncio.Task[None] | None = None
-        self._published: Draft | None = None  # and not in the outbox yet, as far as is known
+        self.told = AcceptanceTold(
+            hooks.publish, lambda: self._gateway.clock.now().mono_ns,
+            lambda change: self._change(change, opens=True),
+        )  # fmt: skip
 
     def use_gateway(self, gateway: ExaminedGateway) -> None:
         """At a start, and when the site was changed while the daemon runs: steps follow the file.
@@ -296,7 +298,7 @@ class Commissioning:
             await asyncio.to_thread(self._files.keep_sheet, session.number, made, page)
 
         session = await self._change(change, first=keep)
-        self._publish(made)
+        self.told.publish(made)
         try:
             await asyncio.to_thread(self._files.tidy)
         except OSError as error:
@@ -315,9 +317,12 @@ class Commissioning:
         except ValueError as error:
             raise VerbError(str(error)) from error
         if sheet["state"] == "reservations" and not reservations:
-            left = ", ".join(f"{id_} ({word})" for id_, word in open_steps(sheet).items())
+            listed = open_steps(sheet)
+            left = ", ".join(f"{id_} ({word})" for id_, word in listed.items())
+            more = len(sheet["steps"]) - sheet["counts"]["passed"] - len(listed)
             raise VerbError(
-                f"these steps have not passed: {left}. Do them, or sign with reservations"
+                f"these steps have not passed: {left}{f' and {more} more' if more else ''}. "
+                "Do them, or sign with reservations"
             )
         return sheet
 
@@ -331,36 +336,9 @@ class Commissioning:
         except VerbError as error:
             LOG.warning("the city may not know of the acceptance: %s", error)
             return
-        self._publish(file)
-
-    def look(self, waiting: Sequence[Draft]) -> None:
-        """After a commit: an event that does not wait for one any more is in the outbox, and what
-        is there will be sent. `waiting` are those that do."""
-        if self._published is None or any(each is self._published for each in waiting):
-            return
-        self._published = None
-        self._telling = asyncio.get_running_loop().create_task(self._told(self._session.number))
-
-    async def close(self) -> None:
-        """The daemon ends: what is being kept is kept."""
-        if self._telling is not None:
-            await asyncio.gather(self._telling, return_exceptions=True)
+        self.told.publish(file)
 
     # -- within ------------------------------------------------------------------------------------
-
-    async def _told(self, number: int) -> None:
-        def change(session: CommissionSession) -> None:
-            if session.sheet is not None and session.sheet.number == number:
-                session.sheet = msgspec.structs.replace(session.sheet, told=True)
-
-        try:
-            await self._change(change, opens=True)
-        except VerbError as error:
-            LOG.warning("the acceptance will be told again after the next start: %s", error)
-
-    def _publish(self, file: Mapping[str, Any]) -> None:
-        self._published = acceptance_event(file, self._gateway.clock.now().mono_ns)
-        self._hooks.publish(self._published)
 
     def _must_be_open(self) -> None:
         if not self._session.is_open:

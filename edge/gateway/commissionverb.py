@@ -31,8 +31,8 @@ from edge.commission.founddevices import parse_scan
 from edge.commission.loopfields import LOOP_FIELDS
 from edge.commission.session import NAME_LIMIT, NOTE_LIMIT, verdict_counts
 from edge.commission.sheet import sheet_state
-from edge.commission.steps import CommissionStep
-from edge.commission.stepstatus import finding_row, status_row
+from edge.commission.steps import LEFT_OUT, CommissionStep
+from edge.commission.stepstatus import finding_row, left_out_finding, status_row
 from edge.control.protocol import VerbError
 from edge.core.displayname import check_display_name
 from edge.core.printable import printable
@@ -82,6 +82,7 @@ class CommissionVerb:
 
     async def _drive(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         lane = request.get("lane")
+        self._must_have_room(f"lane:{lane}")
         if not isinstance(lane, str) or f"lane:{lane}" not in self._owner.steps:
             known = [s.subject for s in self._owner.steps.values() if s.kind == "lane"]
             raise VerbError(f"lane is one of {', '.join(known) or 'none: there is no lane'}")
@@ -156,11 +157,17 @@ class CommissionVerb:
 
     def _named_step(self, request: Mapping[str, Any]) -> CommissionStep:
         step = self._owner.steps.get(str(request.get("step")))
+        self._must_have_room(str(request.get("step")))
         if step is None:
             known = ", ".join(self._owner.steps)
             raise VerbError(f"there is no step {printable(str(request.get('step')), 80)!r}; "
                             f"there are {printable(known, 2000)}")  # fmt: skip
         return step
+
+    def _must_have_room(self, id_: str) -> None:
+        rest = self._owner.steps.get(LEFT_OUT)
+        if rest is not None and id_ in (LEFT_OUT, *rest.left_out):
+            raise VerbError(left_out_finding(rest).text)
 
 
 def state_answer(owner: Commissioning) -> dict[str, Any]:

@@ -4,13 +4,14 @@
 |---|---|
 | before it is replaced | the old file lies there; an announcement of another file means nothing |
 | when it is replaced | the new file lies there and is announced: its next start is its trial |
+| when it is replaced, and no daemon runs | the same: a mark beside it announces it |
 | when it is taken | the daemon's own steps: `edge.gateway.trialstate` |
 
 Whoever has changed the file meanwhile is not overwritten: a change is made of a file with a known
 digest, and refused on any other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from typing import Any, Final
 import drivers
 from edge.config import Problem, Site, Store, load_site
 from edge.config.maskedtext import unmask_secrets
+from edge.control.handover import why_stopped
 from edge.control.protocol import OLDER_TEXT, UnknownVerbError, VerbError, ask_daemon
 from edge.core import ConfigError, Stamp
 from edge.gateway.configdiff import ConfigDiff, compare_site_text
@@ -29,6 +31,10 @@ NO_DAEMON_TEXT: Final = (
     "no daemon runs that could watch it: apply it without a time to confirm, or start the daemon "
     "first (`sudo systemctl start kerbstone`)"
 )
+NO_TRIAL: Final = {  # by the word `trial` of the daemon's answer (`edge.gateway.configverb`)
+    "good": "it is the last good configuration, so it has no trial: nothing has to be confirmed",
+    "nothing": "no configuration has run well here yet, so it has no trial: none could come back",
+}
 
 Ask = Callable[..., dict[str, Any] | None]
 """The verbs of the daemon: None when none runs. Raises VerbError."""
@@ -77,7 +83,7 @@ class ConfigApplier:
             raise UnusableTextError(found.errors)
         known = self.status()
         if known is None and confirm_s:
-            raise ApplyRefusedError(NO_DAEMON_TEXT)
+            raise ApplyRefusedError(why_none_runs(self.file.path, NO_DAEMON_TEXT))
         data = whole.encode()
         digest = file_digest(data)
 
@@ -86,7 +92,7 @@ class ConfigApplier:
                 self._tell(op="announce", digest=digest, confirm_s=confirm_s)
 
         keep = known is None or known.get("state") not in ("trial", "rolled_back")
-        self.file.replace(data, base, keep=keep, ready=announce)
+        self.file.replace(data, base, keep=keep, told=known is not None, ready=announce)
         return AppliedConfig(digest, known is not None)
 
     def take(self, digest: str) -> dict[str, Any] | None:
@@ -112,6 +118,11 @@ class UnusableTextError(ApplyRefusedError):
         super().__init__("\n".join(str(each) for each in problems[:100]))
 
 
+def no_trial_text(taken: Mapping[str, Any]) -> str:
+    """Why the file that the daemon has taken is not on trial; "": it is."""
+    return NO_TRIAL.get(str(taken.get("trial")), "")
+
+
 def daemon_of(file: Path) -> Ask:
     """The daemon that runs with this site file: where the file says, or where boxes have it."""
     folder = run_dir_of(file)
@@ -124,8 +135,18 @@ def daemon_of(file: Path) -> Ask:
 
 def run_dir_of(file: Path) -> Path:
     """Where the daemon of this site file is; of one that cannot be read, where boxes have it."""
+    return Path(_store(file).run_dir)
+
+
+def why_none_runs(file: Path, stopped: str) -> str:
+    """What to say where no daemon of this site file answers: `stopped`, or that the box has handed
+    over."""
+    return why_stopped(Path(_store(file).dir), stopped)
+
+
+def _store(file: Path) -> Store:
     site = _site(file)
-    return Path((Store() if site is None else site.store).run_dir)
+    return Store() if site is None else site.store
 
 
 def _site(file: Path) -> Site | None:

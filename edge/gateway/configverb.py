@@ -3,11 +3,12 @@ changed.
 
 `config` takes nothing, and says how it stands: `file`; `signed` (only the operator can change it);
 `digest` of the file as it lies there, `running` of what runs, `changed` when they are not the same
-file; `state` (`none`: edited by hand, `trial`, `confirmed`, `rolled_back`, or `unwatched`: the
-daemon was started by hand, and keeps no last good one), `reason` and `text` of `rolled_back`;
-`waiting`, a change that is under way; `trial`: null, or `digest`, `vouched`, `confirm_s`,
-`confirm_left_s` (null: no need), `health_left_s` (of good health that are still to come; null: not
-known yet) and `held` (why it stays open, or "").
+file; `state` (`none`: never on trial, `trial`, `confirmed`, `rolled_back`, or `unwatched`: the
+daemon was started by hand, and keeps no last good one); `reason` and `text` of `rolled_back`, and
+`text` where this file has ended the trial of another one; `waiting`, a change that is under way;
+`trial`: null, or `digest`, `vouched`, `confirm_s`, `confirm_left_s` (null: no need),
+`health_left_s` (of good health that are still to come; null: not known yet) and `held` (why it
+stays open, or "").
 
 `config_step` has an `op`:
 
@@ -16,9 +17,12 @@ known yet) and `held` (why it stays open, or "").
 | `text` | | `text`: the site file, secrets masked (`edge.config.maskedtext`), `digest` |
 | `diff` | `text` | `edge.gateway.configdiff.ConfigDiff.to_map`: the text against what runs |
 | `announce` | `digest`, `confirm_s` | a file with this SHA-256 is about to be put in place |
-| `take` | `digest` | the file is in place: use it; `restarts`, `restarts_text` |
+| `take` | `digest` | the file is in place: use it; `restarts`, `restarts_text`, `trial` |
 | `confirm` | `digest` | a person vouches for the configuration that is on trial |
 | `rollback` | `digest` | the last good one again; `restarts`, `restarts_text` |
+
+`trial` of `take` is `open`, or why there is none: `good`, it is the last good configuration;
+`nothing`, none has run well on this box yet, so nothing could come back.
 
 Nobody can give the daemon a file by it: the file is what root has put there.
 """
@@ -83,7 +87,9 @@ class ConfigVerb:
                     control.announce(_digest(request), _seconds(request))
                     return {}
                 case "take":
-                    return _restarts(await control.take(_digest(request)))
+                    digest = _digest(request)
+                    scope = await control.take(digest)
+                    return {**_restarts(scope), "trial": control.trial_word(digest)}
                 case "confirm":
                     control.confirm(_digest(request))
                     return control.status()

@@ -19,12 +19,7 @@ from edge.core import TimeQuality
 from edge.gateway.backupverb import backup_verb
 from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
-from edge.gateway.boxswap import (
-    finish_restore,
-    forget_carried_log,
-    lend_carried_log,
-    refuse_handed_over,
-)
+from edge.gateway.boxswap import forget_carried_log, take_over
 from edge.gateway.boxversions import BoxVersions, read_versions
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.calibrationsetup import expired_findings
@@ -121,10 +116,11 @@ class Daemon:
         """Whether it may become this one while it runs, if nothing else speaks against that."""
         return self._live is not None and self._live.can_change(site)
 
-    async def change(self, site: Site, scope: ChangeScope) -> None:
-        """Become this one, while lanes are watched on. Raises ConfigError before it has begun."""
+    async def change(self, site: Site, scope: ChangeScope, withdrawn: asyncio.Event | None) -> None:
+        """Become this one, while lanes are watched on (`edge.gateway.livechange`). Raises
+        ConfigError and ChangeWithdrawnError before it has begun."""
         assert self._live is not None, "it has started"
-        await self._live.change(site, scope)
+        await self._live.change(site, scope, withdrawn)
 
     def stop(self, *, again: bool = False) -> None:
         """`again`: the process starts anew in its own place, so there is no time to lose."""
@@ -386,7 +382,7 @@ class Daemon:
             try:
                 await self._go(loop, control, metrics)
             finally:
-                await commissioning.close()
+                await commissioning.told.close()
         finally:
             await outbox.close()
 
@@ -418,17 +414,6 @@ class Daemon:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await loop.committer.sealed()
-
-
-def take_over(folder: Path, run_dir: Path) -> None:
-    """What was restored here and is not in its place yet; and whether a gateway may work here.
-    Raises HandedOverError."""
-    try:
-        finish_restore(folder, run_dir)
-        lend_carried_log(folder, run_dir)
-    except OSError as error:  # a card that does not work: the outbox says so
-        LOG.error("what was restored in %s is not in its place yet: %s", folder, error)
-    refuse_handed_over(folder)
 
 
 async def know_the_past(clock: SystemClock, outbox: AsyncOutbox) -> None:

@@ -37,7 +37,14 @@ from edge.core.release import RELEASED_NS
 from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import read_beginning
-from edge.gateway.trialstate import ConfigTrials, TrialMoment, TrialReason, WorkingParts
+from edge.gateway.applymark import read_apply_mark
+from edge.gateway.trialstate import (
+    ConfigTrials,
+    TrialMoment,
+    TrialNotKeptError,
+    TrialReason,
+    WorkingParts,
+)
 from edge.gateway.wiring import Wiring
 
 LOG: Final = logging.getLogger("kerbstone")
@@ -54,11 +61,11 @@ DUE: Final = 1  # in place of a time: the day of the next try has come
 LIMIT: Final = 128 * 1024 + 1  # bytes read of a site file; a longer one is refused by its parser
 LONGEST: Final = 300  # characters of a reason
 FALLBACK_TEXT: Final = "{} is not used: {}; the last good configuration runs"
+GOOD_NOT_KEPT_TEXT: Final = "it has run well, and that cannot be kept on the card ({})"
 UNSTEADY_TEXT: Final = "in {} starts with this file the daemon never ran well for five minutes"
 GOOD_NS: Final = 300_000_000_000  # of good health in a row
 LOOK_NS: Final = 10_000_000_000
 NETWORKS: Final = Path("/sys/class/net")
-PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,13 @@ class LastGood:
         found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
         self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
-        if self._is_transaction(digest) and (good := self._last()) is not None:
+        not_kept = self._take_applied(digest)
+        if not_kept and (good := self._last()) is not None:
+            return self._fall_back(good, not_kept)
+        transaction = self._is_transaction(digest)
+        if self._bytes and (not transaction or self.trials.rejected(digest) is not None):
+            self.trials.leave(digest)
+        if transaction and (good := self._last()) is not None:
             return self._choose_tried(good, digest, TrialMoment(self._boot, mono_ns, wall_s))
         good = self._last() if self._before.count >= FAILED_STARTS_LIMIT else None
         why = None if good is None else self._against(wall_s)
@@ -141,12 +154,26 @@ class LastGood:
             self.refused()
             raise
 
+    def _take_applied(self, digest: str) -> str:
+        """It was applied while no daemon ran: this start is its trial, if there is another one.
+        Gives why the trial cannot be kept, or ""."""
+        mark = read_apply_mark(self._file)
+        if mark is None or mark.digest != digest or mark.word == self.trials.state.applied:
+            return ""
+        if self.good_bytes() not in (b"", self._bytes):
+            try:
+                self.trials.open(digest, applied=mark.word)
+            except TrialNotKeptError as error:
+                return str(error)
+        return ""
+
     def _is_transaction(self, digest: str) -> bool:
         """It is on trial, was rolled back, or has come signed and is another one than ran well."""
         trials = self.trials
         if self._bytes == _read_limited(self._folder / GOOD_NAME, LIMIT):
             if trials.on_trial(digest) is not None:  # killed when it had become good
-                trials.confirm(digest, 0)
+                with suppress(TrialNotKeptError):  # then it becomes good once more
+                    trials.confirm(digest, 0)
             return False
         known = trials.on_trial(digest) is not None or trials.rejected(digest) is not None
         return known or self._handed
@@ -154,8 +181,11 @@ class LastGood:
     def _choose_tried(self, good: Site, digest: str, now: TrialMoment) -> Site:
         if (found := self.trials.rejected(digest)) is not None:
             return self._fall_back(good, found.text)
-        if why := self.trials.begin(digest, now):
-            return self._roll_back(good, digest, "bad_start", why, now.wall_s)
+        try:
+            if why := self.trials.begin(digest, now):
+                return self._roll_back(good, digest, "bad_start", why, now.wall_s)
+        except TrialNotKeptError as error:
+            return self._fall_back(good, str(error))
         try:
             return self._use(self._file)
         except ConfigError as error:
@@ -178,26 +208,32 @@ class LastGood:
         if self.trials.on_trial(self._now.digest) is not None:
             self.trials.reject(self._now.digest, "refused", why, wall_s)
 
-    def is_good(self, wall_s: int = 0) -> None:
-        """It has run well for long enough: this file is the last good one. Call it once for each
-        file that is taken."""
+    def is_good(self, wall_s: int = 0) -> str:
+        """It has run well for long enough: this file is the last good one. Why that cannot be kept
+        on the card, or "": then it need not be called again for this file."""
         self._good = True
         if self.fallback:
-            return
+            return ""
         if self._bytes != _read_limited(self._file, LIMIT):
-            return  # edited since: nobody knows for certain which of the two was read
-        if self._bytes != _read_limited(self._folder / GOOD_NAME, LIMIT):
-            self._replace(GOOD_NAME, self._bytes)
+            return ""  # edited since: nobody knows for certain which of the two was read
+        try:
+            if self._bytes != _read_limited(self._folder / GOOD_NAME, LIMIT):
+                self._replace(GOOD_NAME, self._bytes)
+            if self.trials.on_trial(self._now.digest) is not None:
+                self.trials.confirm(self._now.digest, wall_s)
+        except OSError as error:
+            return GOOD_NOT_KEPT_TEXT.format(f"{self._folder / GOOD_NAME}: {error.strerror}")
+        except TrialNotKeptError as error:
+            return str(error)
         self._write(StartHistory(0, self._now.digest))
-        if self.trials.on_trial(self._now.digest) is not None:
-            self.trials.confirm(self._now.digest, wall_s)
+        return ""
 
     def stopped(self, worked: WorkingParts | None = None) -> None:
         """It was asked to end, or could not begin for no fault of the file: no bad start.
 
         `worked`: what could be read at the end, of a process that has come so far.
         """
-        runs_good = bool(self.fallback) or self.trials.on_trial(self._now.digest) is None
+        runs_good = bool(self.fallback) or self._bytes == self.good_bytes()
         self.trials.pause(worked if runs_good else None)
         if not self._good and not self.fallback:
             self._write(self._before)
@@ -221,6 +257,11 @@ class LastGood:
     def good_bytes(self) -> bytes:
         """The last good one; b"" for none."""
         return _read_limited(self._folder / GOOD_NAME, LIMIT)
+
+    def is_last_good(self, digest: str) -> bool:
+        """Whether the file with this digest is the last good one."""
+        good = self.good_bytes()
+        return bool(good) and file_digest(good) == digest
 
     def good_site(self) -> Site | None:
         """The last good one, when it can be used."""
@@ -307,17 +348,17 @@ class LastGood:
         return why
 
     def _write(self, starts: StartHistory) -> None:
+        """A disk that is ill leaves the old one."""
         self._now = starts
-        self._replace(STARTS_NAME, starts.packed())
+        try:
+            self._replace(STARTS_NAME, starts.packed())
+        except OSError as error:
+            LOG.warning("%s cannot be written: %s", self._folder / STARTS_NAME, error.strerror)
 
     def _replace(self, name: str, data: bytes) -> None:
-        """A power cut leaves the old file or the new one; a disk that is ill leaves the old one."""
-        path = self._folder / name
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            replace_file(path, data)
-        except OSError as error:
-            LOG.warning("%s cannot be written: %s", path, error.strerror)
+        """A power cut leaves the old file or the new one. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace_file(self._folder / name, data)
 
 
 def _read_limited(path: Path, limit: int) -> bytes:

@@ -3,7 +3,8 @@
 Everything that can be refused is built before anything is touched. Words are exchanged at once, the
 uplink between two connections. What is polled changes between two windows: the threads of the buses
 that are concerned end in the last second of a window and begin behind it. Lines, lanes and all
-other buses go on in their threads, and the main loop takes what they bring all the time.
+other buses go on in their threads, and the main loop takes what they bring all the time. Until
+then a change can be withdrawn.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from edge.gateway.ingest import Ingest
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import new_source_gaps
 from edge.gateway.sitelocks import Locks
+from edge.gateway.trieddaemon import ChangeWithdrawnError
 from edge.gateway.uplinksetup import make_brokers
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.wiring import Wiring
@@ -68,8 +70,13 @@ class LiveChange:
         here = set(self._parts.pipeline.engine.setup.names())
         return not here or bool(here & _sources(site))
 
-    async def change(self, site: Site, scope: ChangeScope) -> None:
-        """Become that of `site`. Raises ConfigError, and has then changed nothing."""
+    async def change(self, site: Site, scope: ChangeScope, withdrawn: asyncio.Event | None) -> None:
+        """Become that of `site`. Raises ConfigError, and ChangeWithdrawnError when `withdrawn` is
+        set while it waits; then it has changed nothing.
+
+        `withdrawn` None: the last good one comes back. Its connection does not wait for the buses:
+        a gateway that is deaf is so no longer than it must.
+        """
         parts = self._parts
         wiring = await asyncio.to_thread(Wiring.of, site)
         try:
@@ -77,22 +84,41 @@ class LiveChange:
         except ValueError as error:
             raise ConfigError(f"{site.file}: {error}") from error
         brokers = make_brokers(site, parts.clock.wrong) if scope.uplink else None
+        if brokers is not None and withdrawn is None:
+            self._use_brokers(brokers)
         if scope.buses:
-            self._lock(set(wiring.buses) - set(parts.wiring.buses))
+            new = set(wiring.buses) - set(parts.wiring.buses)
+            self._lock(new)
+            if not await self._window_ends(withdrawn):
+                self._unlock(new)
+                raise ChangeWithdrawnError
             await self._change_buses(wiring, devices, scope)
         else:
             self._use_site(site)
             parts.committer.read_wiring()
-        if brokers is not None:
+        if brokers is not None and withdrawn is not None:
             self._use_brokers(brokers)
         parts.sender.publish_meta()
         parts.sender.publish_status()
+
+    async def _window_ends(self, withdrawn: asyncio.Event | None) -> bool:
+        """Wait until it is about to end. False: the change was withdrawn."""
+        parts, never = self._parts, withdrawn or asyncio.Event()
+        waits = [
+            asyncio.ensure_future(parts.clock.sleep_until(parts.committer.next_ns - BEFORE_END_NS)),
+            asyncio.ensure_future(never.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        return not never.is_set()
 
     async def _change_buses(
         self, wiring: Wiring, devices: Sequence[DeviceSetup], scope: ChangeScope
     ) -> None:
         parts = self._parts
-        await parts.clock.sleep_until(parts.committer.next_ns - BEFORE_END_NS)
         await parts.buses.rest(scope.buses)
 
         def between_windows(end_ns: int) -> list[Draft]:

@@ -82,7 +82,7 @@ class MainLoop:
             await self.watch.look(now)
             self.versions.look(now)
             await self.committer.tick(now)
-            self.commissioning.look(self.urgent.waiting)
+            self.commissioning.told.look(self.urgent.waiting)
             self._feed_watchdog(now)
             await self._sleep(min(now.mono_ns + TICK_NS, self.committer.next_ns))
 
@@ -130,6 +130,11 @@ class MainLoop:
         lines = (f"line {line}" for line in self.wiring.lined)
         found = {each: self.ingest.problems[each] for each in lines if each in self.ingest.problems}
         return found | {d.name: d.text for d in self.buses.devices() if d.reason is not None}
+
+    @property
+    def connection_failures(self) -> int:
+        """Attempts to connect that failed so far."""
+        return self.sender.counts.connection_failures
 
     def link_words(self) -> tuple[str, str]:
         """The broker that was tried last, and why it is not reached."""

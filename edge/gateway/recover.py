@@ -1,8 +1,9 @@
 """After a start: what the process before this one had seen, and what nobody saw.
 
-Three cases. The same boot, a state and a stage: the former process was killed or stopped; its open
+Four cases. The same boot, a state and a stage: the former process was killed or stopped; its open
 window is read back, and only the time in between is a gap. Another boot: power was cut or the box
-was restarted; the open window is lost, totals go on. No state: a first start.
+was restarted; the open window is lost, totals go on. Another box in the place of the former one:
+the same, and the gap says so. No state: a first start.
 
 `PreviousRun` is what the outbox keeps of a process for the one after it. Starts that die while they
 read the stage back are counted in a file, so that the stage is set aside (`RecoveryAttempts`).
@@ -22,7 +23,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.stagereadback import RawBySetup, StageReadback, entry_contacts, watched_until_ns
 from edge.outbox import PastState
 from edge.process.inputmeanings import input_meanings
-from edge.wire.contract.boxevent import Gap, GapReason, PreviousEpoch
+from edge.wire.contract.boxevent import Gap, GapReason, PreviousEpoch, SwapWay
 
 ALL_SOURCES: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
@@ -43,6 +44,11 @@ GAP_TEXTS: Final = {
     "older": "The saved state is older than the newest numbers of records: the outbox's log was "
     "damaged, an older copy was put in its place, or another version of this program used the "
     "outbox. Growth of totals up to here is in no record.",
+    "swap": "Another box goes on here. Nobody observed anything between the last window of the "
+    "former box and this start. The open window of the former box is lost, unless its gateway was "
+    "stopped first.",
+    "copy": "Another box goes on here from a copy of the former one, which may have counted on. "
+    "Growth of totals up to here is in no record.",
     "gone": "These sources are no longer in the configuration, or their names now stand for "
     "something else: their data of the open window are in no record.",
     "new": "These sources were not in the previous configuration, or their names stood for "
@@ -51,6 +57,7 @@ GAP_TEXTS: Final = {
 
 GAP_REASONS: Final = {
     **dict.fromkeys(("lost", "unread", "opening", "other", "stage", "older", "gone"), "restart"),
+    **dict.fromkeys(("swap", "copy"), "restart"),
     "new": "start",
 }
 ATTEMPTS_FILE: Final = "recovering"  # there while a start is at it, or when it has died of it
@@ -152,9 +159,11 @@ def recover(
     fits: bool = True,
     unread: bool = False,
     past: PastState = "known",
+    swap: SwapWay | None = None,
 ) -> Recovered:
     """Bring the pipeline to the present moment. `damaged`: the outbox was not as it was left;
-    `unread`: it did not answer, and there may be a time before; `past`: what its states are worth.
+    `unread`: it did not answer, and there may be a time before; `past`: what its states are worth;
+    `swap`: another box has left them.
 
     Its state as of the last committed window is already restored, if it `fits`. `end_ns` is where
     a window that is open now ends by the clock; `former` names the former epoch and its last
@@ -162,17 +171,19 @@ def recover(
     """
     if previous is None:
         why = "unread" if unread else "lost" if damaged or past == "older" else "start"
-        return _begin_anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
+        return _begin_anew(pipeline, _gap(why, None, now_ns, former, swap), now_ns, end_ns)
     if past == "older":  # nobody can say since when nothing is known
         since_ns = previous.start_ns if previous.boot == boot else now_ns - AWAY_NS
         pipeline.judge.missing(min(since_ns, now_ns), now_ns)
-        return _begin_anew(pipeline, _gap("older", None, now_ns, former), now_ns, end_ns)
+        gap = _gap("copy" if swap else "older", None, now_ns, former, swap)
+        return _begin_anew(pipeline, gap, now_ns, end_ns)
     pipeline.engine.plain.restore(previous.contacts, previous.boot == boot)
     since_ns = previous.start_ns if previous.starting is None else previous.starting
     if previous.boot != boot:
         pipeline.engine.swap_devices(previous.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
-        gap = _gap("power", (previous.boot, previous.start_ns), now_ns, former)
+        since = previous.boot, previous.start_ns
+        gap = _gap("swap" if swap else "power", since, now_ns, former, swap)
         return _begin_anew(pipeline, gap, now_ns, end_ns)
     setup = pipeline.engine.setup
     readback = StageReadback(input_meanings(setup), previous.raw)
@@ -183,8 +194,8 @@ def recover(
         if why == "older":  # it knows nothing of a commit for which a segment went
             pipeline.engine.doubt_past(older=True)
         pipeline.judge.missing(min(previous.start_ns, now_ns), now_ns)
-        since = None if why == "older" else (previous.boot, previous.start_ns)
-        gap = _gap(why, since, now_ns, former)
+        from_then = None if why == "older" else (previous.boot, previous.start_ns)
+        gap = _gap(why, from_then, now_ns, former, swap)
         for i, segment in enumerate(segments if whole else ()):
             for _ in readback.entries(segment, again=i > 0):
                 pass  # of raw sweeps nobody has to know anything
@@ -207,7 +218,7 @@ def recover(
         result.count = readback.count
     if since_ns >= previous.start_ns:  # lines that stay closed for windows are a fault, and sent
         result.drafts += opening.ended(alive_ns)
-    result.drafts.append(_gap("restart", (previous.boot, alive_ns), now_ns, former))
+    result.drafts.append(_gap("restart", (previous.boot, alive_ns), now_ns, former, swap))
     result.drafts += _gap_drafts_of_gone(readback, boot, alive_ns)
     result.drafts += new_source_gaps(readback.new.union(pipeline.engine.fresh), now_ns)
     return _go_on(pipeline, result, alive_ns, now_ns)
@@ -224,13 +235,13 @@ def _gap_drafts_of_gone(readback: StageReadback, boot: int, alive_ns: int) -> It
     """Windows that nobody can close any more, since the configuration was changed."""
     for from_ns in sorted(set(readback.gone.values())):
         names = sorted(name for name, since_ns in readback.gone.items() if since_ns == from_ns)
-        yield _gap("gone", (boot, from_ns), max(from_ns, alive_ns), None, names)
+        yield _gap("gone", (boot, from_ns), max(from_ns, alive_ns), sources=names)
 
 
 def new_source_gaps(names: Iterable[str], now_ns: int) -> Iterator[Draft]:
     """Sources that were not there before; they may have been, in a configuration before that."""
     if new_names := sorted(names):
-        yield _gap("new", None, now_ns, None, new_names)
+        yield _gap("new", None, now_ns, sources=new_names)
 
 
 def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) -> Recovered:
@@ -317,14 +328,15 @@ class OpeningLines:
         if to_ns <= self.since_ns:
             return []
         sources = sorted({source.partition(".")[0] for source in opened})
-        return [_gap("opening", (self.boot, self.since_ns), to_ns, None, sources)]
+        return [_gap("opening", (self.boot, self.since_ns), to_ns, sources=sources)]
 
 
 def _gap(
     why: str,
     since: tuple[int, int] | None,
     to_ns: int,
-    former: PreviousEpoch | None,
+    former: PreviousEpoch | None = None,
+    swap: SwapWay | None = None,
     sources: Sequence[str] = ALL_SOURCES,
 ) -> Draft:
     """The event that names a hole in time: what every record after a start refers to.
@@ -338,6 +350,7 @@ def _gap(
         boot_before=None if since is None else since[0],
         text=GAP_TEXTS[why],
         former=former or UNSET,
+        swap=swap or UNSET,
     )
     return Draft(Stream.EVENT, "gateway", to_ns, to_ns, body)
 

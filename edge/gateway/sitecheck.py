@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import drivers
+from edge.commission.steps import LEFT_OUT, site_steps
+from edge.commission.stepstatus import left_out_finding
 from edge.config import (
     Problem,
     Problems,
@@ -67,9 +69,20 @@ def site_remarks(
             *serial_warnings(site, catalogue),
             *line_warnings(site, built_devices(site)[0] if devices is None else devices),
             *expiring_certificates(site, now),
+            *_commission_warnings(site),
         ],
         key=lambda p: (p.line, p.key),
     )
+
+
+def _commission_warnings(site: Site) -> list[Problem]:
+    """A site of which a part cannot be commissioned."""
+    step = site_steps(site).get(LEFT_OUT)
+    if step is None:
+        return []
+    found = left_out_finding(step)
+    text = f"too large to be commissioned as a whole: {found.text} {found.remedy}"
+    return [site.remark(("site",), text)]
 
 
 def site_errors(site: Site) -> list[Problem]:

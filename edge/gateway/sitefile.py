@@ -17,6 +17,7 @@ from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
 from edge.durable.folders import remove_file
 from edge.durable.readfile import read_file
+from edge.gateway.applymark import apply_mark_file, pack_apply_mark
 from edge.gateway.lastgood import LIMIT, file_digest
 from edge.identity.configoutcome import ConfigOutcome
 
@@ -48,10 +49,17 @@ class SiteFile:
         return file_digest(self.read())
 
     def replace(
-        self, data: bytes, base: str, *, keep: bool = True, ready: Callable[[], object] = bool
+        self,
+        data: bytes,
+        base: str,
+        *,
+        keep: bool = True,
+        told: bool = True,
+        ready: Callable[[], object] = bool,
     ) -> None:
         """Put `data` in its place, if it is still the file with the digest `base` (or its
         beginning). `keep` False: the present file is not worth to come back, the one before it is.
+        `told` False: no daemon runs, so a mark tells the next start.
         `ready` is called when nobody can come between any more; what it raises ends it.
 
         Raises SiteFileChangedError, OSError. Killed at any moment, there is the one or the other.
@@ -64,6 +72,10 @@ class SiteFile:
             ready()
             if present and present != data and (keep or not self.before.exists()):
                 self._write(self.before, present)
+            if told:
+                remove_file(apply_mark_file(self.path))
+            else:
+                self._write(apply_mark_file(self.path), pack_apply_mark(file_digest(data)))
             if present != data:
                 self._write(self.path, data)
 

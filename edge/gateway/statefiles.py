@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.control.handover import HANDED_OVER
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.durable.atomicwrite import NEW_SUFFIX
 from edge.gateway.commissionfiles import DAMAGED_NAME, SHEETS, STATE_NAME
@@ -20,7 +21,6 @@ from edge.outbox.highwater import HIGHWATER_NAME
 
 LOG_ENDS: Final = ("-wal", "-journal")  # of the database
 CARRIED_LOG: Final = f"carried.{COMMIT_LOG_NAME}"  # of the former box, until the outbox has it
-HANDED_OVER: Final = "handed_over.json"
 SWAP_NOTE: Final = "box_swap.json"
 COPIED: Final = "copied"  # a mark: another box may send the rows that lie here, as they are now
 STAGING: Final = "restore.new"  # a folder: a restore that is under way

@@ -14,7 +14,6 @@ from edge.core.humanize import span_text
 DEAF_NS: Final = (
     90_000_000_000  # without the broker, then it is looked whether the former one answers
 )
-PROBES: Final = 2  # answers of it in a row
 BLIND_NS: Final = 60_000_000_000  # of failing in a row, of a device that was read before
 DEAF_TEXT: Final = "{}: not connected to {} for {}, and {}, which the former one used, answers"
 BLIND_TEXT: Final = "{}: {}, read before the change, {} not been read for {}: {}"
@@ -27,8 +26,8 @@ HELD_HEALTH: Final = "not all parts work yet"
 @dataclass(frozen=True, slots=True)
 class TrialSight:
     """What is seen at one moment. `former_answers`: whether somebody listens where the former
-    configuration's broker is; None: nobody has looked. `failing`: devices and lines that cannot be
-    read now, with why."""
+    configuration's broker is; None: nobody has looked. `failures` to connect so far. `failing`:
+    devices and lines that cannot be read now, with why."""
 
     now_ns: int
     connected: bool
@@ -36,6 +35,7 @@ class TrialSight:
     healthy: bool
     failing: Mapping[str, str] = field(default_factory=dict)
     former_answers: bool | None = None
+    failures: int = 0
     broker: str = ""
     why: str = ""  # why there is no connection
 
@@ -52,17 +52,25 @@ class TrialFinding:
 class TrialJudge:
     """One trial, in one process. `watched` is what was read before and the change touches.
 
-    `uplink`: the change touches the way to the broker; `former` is where the former one lies.
+    `uplink`: the change touches the way to the broker; `former` is where the former one lies, and
+    `brokers` how many this configuration has.
     """
 
     def __init__(
-        self, began_ns: int, *, uplink: bool, former: str, watched: frozenset[str], good_ns: int
+        self,
+        began_ns: int,
+        *,
+        uplink: bool,
+        former: str,
+        watched: frozenset[str],
+        good_ns: int,
+        brokers: int = 1,
     ) -> None:
         self._uplink, self._former, self._watched = uplink, former, watched
-        self._good_ns = good_ns
+        self._good_ns, self._brokers = good_ns, brokers
         self._apart_ns = self._well_ns = began_ns  # last connected; last not well
         self._since_ns: dict[str, int] = {}  # when each began to fail
-        self._answers = 0
+        self._answered: int | None = None  # failures when the former broker began to answer
         self._reached = False
         self.held = HELD_HEALTH
 
@@ -74,9 +82,11 @@ class TrialJudge:
     def look(self, sight: TrialSight) -> TrialFinding | None:
         """One look; a finding ends the trial."""
         if sight.connected:
-            self._apart_ns, self._answers, self._reached = sight.now_ns, 0, True
-        elif sight.former_answers is not None:
-            self._answers = self._answers + 1 if sight.former_answers else 0
+            self._apart_ns, self._answered, self._reached = sight.now_ns, None, True
+        elif sight.former_answers is False:
+            self._answered = None
+        elif sight.former_answers and self._answered is None:
+            self._answered = sight.failures
         self._see_failing(sight)
         well = sight.healthy and self._hears(sight) and not self._since_ns
         self._well_ns = self._well_ns if well else sight.now_ns
@@ -110,7 +120,11 @@ class TrialJudge:
         return HELD_HEALTH
 
     def _deaf(self, sight: TrialSight) -> TrialFinding | None:
-        if not self._uplink or self._answers < PROBES:
+        if not self._uplink or self._answered is None:
+            return None
+        # after an outage nobody is deaf who has not tried: one attempt may have been under way when
+        # the former broker came back, and then each of ours has its turn
+        if sight.failures - self._answered <= self._brokers:
             return None
         apart = span_text((sight.now_ns - self._apart_ns) / 1e9)
         text = DEAF_TEXT.format("deaf", sight.broker or "its broker", apart, self._former)

@@ -7,10 +7,14 @@ after a kill or a power cut at any moment it is the step before or the step afte
 
     unknown --open--> trial --confirm--> confirmed
                         +----reject----> rejected --open (a person, or it was not to blame)--> trial
+                        +----leave-----> unknown: another file was put in its place
 
 A process that is killed in its trial has left `running`; the next start in the same boot takes that
 for a bad start: a process that filled the memory, or hung until the watchdog came, cannot say so.
 After a power cut nothing is known, so the trial goes on; three of them are enough.
+
+What somebody relies on afterwards (that a file is on trial, that a person has confirmed it, that it
+is good) did not happen while the card takes nothing: a restart would not know it.
 """
 
 import logging
@@ -20,6 +24,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from edge.core import ConfigError
 from edge.core.printable import printable
 from edge.core.release import VERSION
 from edge.durable.atomicwrite import replace_file
@@ -40,6 +45,11 @@ KILLED_TEXT: Final = (
     "the watchdog or a fault: `journalctl -u kerbstone` says which)"
 )
 CUT_TEXT: Final = "the power went, or the board was reset, {} times in its trial"
+LEFT_TEXT: Final = (
+    "the trial of the file {:.12} is over without a verdict: another site file was put in its place"
+)
+
+NOT_KEPT_TEXT: Final = "how its trial goes cannot be kept on the card ({})"
 
 TrialReason = Literal["deaf", "blind", "bad_start", "refused", "unconfirmed", "by_hand"]
 """Why a configuration was rolled back. deaf: the broker cannot be reached, and the former one can.
@@ -49,6 +59,10 @@ AGAIN_REASONS: Final = frozenset({"bad_start", "refused"})
 """What a newer program may do better: then the file is tried once more."""
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class TrialNotKeptError(ConfigError):
+    """The card takes nothing: the step did not happen."""
 
 
 class WorkingParts(msgspec.Struct, frozen=True):
@@ -91,12 +105,21 @@ class RejectedConfig(msgspec.Struct, frozen=True, kw_only=True):
     trial: OpenTrial | None = None  # of one that is not final: what it has to be tried again with
 
 
+class LeftTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """The trial of `digest` ended because the file with the digest `by` lies in its place."""
+
+    digest: Digest
+    by: Digest
+
+
 class TrialState(msgspec.Struct, frozen=True, kw_only=True):
     """All of the file. `announced` is about to be put in place, or has been, and no start has seen
     it. `worked`: what the last good configuration could read when it ended."""
 
     v: Literal[1] = 1
     trial: OpenTrial | None = None
+    left: LeftTrial | None = None
+    applied: str = ""  # word of the last `edge.gateway.applymark` that was seen
     announced: OpenTrial | None = None
     rejected: tuple[RejectedConfig, ...] = ()  # the newest last
     worked: WorkingParts = WorkingParts()
@@ -159,8 +182,10 @@ class ConfigTrials:
         *,
         confirm_s: int = 0,
         excused: tuple[str, ...] = (),
+        applied: str = "",
     ) -> None:
-        """The file with this digest is on trial from its next start on."""
+        """The file with this digest is on trial from its next start on. `applied`: the word of the
+        mark that says so. Raises TrialNotKeptError, as all steps that say so."""
         known = self.state.worked if worked is None else worked
         trial = OpenTrial(
             digest=digest, confirm_s=confirm_s, worked=_bounded(known), excused=excused
@@ -168,35 +193,37 @@ class ConfigTrials:
         left = tuple(one for one in self.state.rejected if one.digest != digest)
         # a trial of it that somebody has left in the middle says nothing of this one
         state = self._without(digest)
-        self._put(msgspec.structs.replace(state, announced=trial, rejected=left))
+        seen = applied or state.applied
+        self._keep(msgspec.structs.replace(state, announced=trial, rejected=left, applied=seen))
 
     def renew(self, digest: str, confirm_s: int, mono_ns: int) -> None:
-        """It is applied again while it runs on trial: what is said now counts, from now on."""
+        """It is applied again while it runs on trial: what is said now counts, from now on. Raises
+        TrialNotKeptError."""
         trial = self.on_trial(digest)
         if trial is not None:
-            self._trial(
-                msgspec.structs.replace(
-                    trial, confirm_s=confirm_s, vouched=False, since_ns=max(1, mono_ns)
-                )
-            )
+            since_ns = max(1, mono_ns)
+            self._keep(self._tried(msgspec.structs.replace(
+                trial, confirm_s=confirm_s, vouched=False, since_ns=since_ns,
+            )))  # fmt: skip
 
     def in_effect(self, digest: str, mono_ns: int) -> None:
         """The parts that it changes have begun anew: the time to confirm it begins."""
         trial = self.on_trial(digest)
         if trial is not None and trial.running:
-            self._trial(msgspec.structs.replace(trial, since_ns=max(1, mono_ns)))
+            self._put(self._tried(msgspec.structs.replace(trial, since_ns=max(1, mono_ns))))
 
     def again(self, found: RejectedConfig, excused: tuple[str, ...]) -> None:
         """It is not to blame: on trial once more from its next start on, and what a person has
-        said of it still holds."""
+        said of it still holds. Raises TrialNotKeptError."""
         trial = found.trial or OpenTrial(digest=found.digest, worked=self.state.worked)
         self.open(found.digest, trial.worked, confirm_s=trial.confirm_s, excused=excused)
         if trial.vouched and self.state.announced is not None:
             announced = msgspec.structs.replace(self.state.announced, vouched=True)
-            self._put(msgspec.structs.replace(self.state, announced=announced))
+            self._keep(msgspec.structs.replace(self.state, announced=announced))
 
     def begin(self, digest: str, now: TrialMoment) -> str:
-        """It runs from now on. Why it must not, or "": then it was killed before, in this trial."""
+        """It runs from now on. Why it must not, or "": then it was killed before, in this trial.
+        Raises TrialNotKeptError: it must not either, for a start that it kills leaves no trace."""
         trial = self.on_trial(digest) or OpenTrial(digest=digest, worked=self.state.worked)
         interrupted = trial.interrupted
         if trial.running and trial.boot == now.boot:
@@ -206,13 +233,26 @@ class ConfigTrials:
             if interrupted >= INTERRUPTED_LIMIT:
                 return CUT_TEXT.format(interrupted)
         same = trial.boot == now.boot and trial.since_ns > 0
-        self._trial(
-            msgspec.structs.replace(
-                trial, running=True, boot=now.boot, interrupted=interrupted,
-                since_ns=trial.since_ns if same else max(1, now.mono_ns),
-            )
-        )  # fmt: skip
+        self._keep(self._tried(msgspec.structs.replace(
+            trial, running=True, boot=now.boot, interrupted=interrupted,
+            since_ns=trial.since_ns if same else max(1, now.mono_ns),
+        )))  # fmt: skip
         return ""
+
+    def leave(self, digest: str) -> bool:
+        """The file with this digest lies there, and is to be used without a trial: that of another
+        one is over. Nothing speaks against that one. False: there was none."""
+        trial = self.state.trial
+        if trial is None or self.on_trial(digest) is not None:
+            return False
+        left = LeftTrial(digest=trial.digest, by=digest)
+        self._put(msgspec.structs.replace(self.state, trial=None, left=left))
+        return True
+
+    def left_text(self, digest: str) -> str:
+        """For people: which trial has ended for the file with this digest; "" for none."""
+        left = self.state.left
+        return "" if left is None or left.by != digest else LEFT_TEXT.format(left.digest)
 
     def pause(self, worked: WorkingParts | None) -> None:
         """The process ends in order. `worked`: of the last good one, which it ran with."""
@@ -226,18 +266,16 @@ class ConfigTrials:
             self._put(new)
 
     def vouch(self, digest: str) -> bool:
-        """A person has confirmed it. False when it is not on trial."""
+        """A person has confirmed it. False when it is not on trial. Raises TrialNotKeptError."""
         trial = self.on_trial(digest)
-        if trial is None:
+        if trial is None or trial is not self.state.trial:
             return False
-        if trial is not self.state.trial:
-            return False
-        self._trial(msgspec.structs.replace(trial, vouched=True))
+        self._keep(self._tried(msgspec.structs.replace(trial, vouched=True)))
         return True
 
     def confirm(self, digest: str, wall_s: int) -> None:
-        """Its trial is over, and it is the last good one."""
-        self._put(
+        """Its trial is over, and it is the last good one. Raises TrialNotKeptError."""
+        self._keep(
             msgspec.structs.replace(self._without(digest), confirmed=digest, confirmed_s=wall_s)
         )
 
@@ -275,8 +313,9 @@ class ConfigTrials:
             )
         )
 
-    def _trial(self, trial: OpenTrial) -> None:
-        self._put(msgspec.structs.replace(self._without(trial.digest), trial=trial))
+    def _tried(self, trial: OpenTrial) -> TrialState:
+        """The state in which this trial is the one that runs."""
+        return msgspec.structs.replace(self._without(trial.digest), trial=trial)
 
     def _without(self, digest: str) -> TrialState:
         """The state in which nothing with this digest is on trial."""
@@ -289,12 +328,21 @@ class ConfigTrials:
 
     def _put(self, state: TrialState) -> None:
         """A disk that is ill keeps the former step, and the process goes on with the new one."""
-        self.state = state
+        try:
+            self._keep(state)
+        except TrialNotKeptError as error:
+            LOG.warning("%s", error)
+            self.state = state
+
+    def _keep(self, state: TrialState) -> None:
+        """It counts once it is on the card. Raises TrialNotKeptError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self._path, state.packed())
         except OSError as error:
-            LOG.warning("%s cannot be written: %s", self._path, error.strerror)
+            why = f"{self._path}: {error.strerror}"
+            raise TrialNotKeptError(NOT_KEPT_TEXT.format(why)) from error
+        self.state = state
 
 
 def _bounded(found: WorkingParts) -> WorkingParts:

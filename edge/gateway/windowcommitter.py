@@ -295,6 +295,7 @@ class WindowCommitter:
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,
             unread=self._writer.opened.in_memory is not None, past=past,
+            swap=None if box is None else box.how,
         )  # fmt: skip
         attempts.ended()
         sealed = await self._writer.state(MANIFEST_OWNER)

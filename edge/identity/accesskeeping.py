@@ -19,15 +19,22 @@ from edge.identity.pageaccess import (
     make_access,
     network_name,
 )
-from edge.identity.statefolder import ACCESS_POINT, LOGIN, StateFolder
+from edge.identity.statefolder import ACCESS_POINT, LABEL_KEPT, LOGIN, StateFolder
 
 SERIAL_FILE: Final = Path("/sys/firmware/devicetree/base/serial-number")
 MACHINE_ID: Final = Path("/etc/machine-id")
 SERIAL_DIGITS: Final = 8
 
 
-def keep_access(store: StateFolder, boot: BootPartition, access: PageAccess, gateway: str) -> None:
-    """Those of a claim, which go with it once it is used. Raises OSError."""
+def keep_access(
+    store: StateFolder, boot: BootPartition, access: PageAccess, gateway: str, claim: str = ""
+) -> None:
+    """Those of a claim, which go with it once it is used; without `claim` somebody at the box wants
+    them. Raises OSError."""
+    if claim and _is_label_kept(store, claim):
+        boot.remove_access()
+        return
+    store.remove(LABEL_KEPT)
     found = AccessPointKey(network=network_name(gateway), psk=access.wifi_psk)
     for name, data in (
         (LOGIN, f"{access.login_secret}\n".encode()),
@@ -36,6 +43,15 @@ def keep_access(store: StateFolder, boot: BootPartition, access: PageAccess, gat
         if store.get(name) != data:
             store.put(name, data)
     boot.remove_access()
+
+
+def _is_label_kept(store: StateFolder, claim: str) -> bool:
+    """Whether a backup has brought what the label inside the door opens, and this is the claim of
+    that swap. A later claim has a label of its own."""
+    kept = store.get(LABEL_KEPT)
+    if kept == b"":
+        store.put(LABEL_KEPT, claim.encode())
+    return kept in (b"", claim.encode())
 
 
 def provide_access(store: StateFolder, boot: BootPartition, serial: str) -> bool:

@@ -121,7 +121,9 @@ class Enrolment:
             return
         claim = parse_claim(data)
         if claim.access is not None:
-            accesskeeping.keep_access(self.store, self.boot, claim.access, claim.gateway)
+            accesskeeping.keep_access(
+                self.store, self.boot, claim.access, claim.gateway, claim.claim
+            )
         network = claim.network
         if network is None:
             self.store.remove(statefolder.NETWORK)

@@ -42,7 +42,7 @@ def enrol_offline(enrolment: Enrolment, stick: Path) -> Outcome:
             return "no claim"
         claim = parse_claim(data)
         if claim.access is not None:
-            keep_access(enrolment.store, enrolment.boot, claim.access, claim.gateway)
+            keep_access(enrolment.store, enrolment.boot, claim.access, claim.gateway, claim.claim)
         key = enrolment.store.next_key(enrolment.has_tpm)
         sent = read_file(stick / CERTIFICATE)
         if sent is None:

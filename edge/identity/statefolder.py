@@ -10,6 +10,7 @@
 | `next.pending` | since when we wait, for people only |
 | `network.json` | the network of a claim, which outlives it |
 | `login.secret`, `access-point.json` | the page's secret as a hash, the access point's key |
+| `label.kept` | a backup has brought both; those of this claim, or the next, do not count |
 | `config.json`, `site.toml` | the signed configuration, as it came and as the daemon reads it |
 | `site.before.toml` | the one before it, whose brokers stay open while it is on trial |
 | `refused.json` | a signed configuration that this version cannot use, and no other since |
@@ -27,6 +28,7 @@ from typing import Annotated, Final
 import msgspec
 from cryptography import x509
 
+from edge.core.boxfiles import ACCESS_POINT_NAME, LABEL_KEPT_NAME
 from edge.durable import atomicwrite, folders
 from edge.durable.readfile import read_file
 from edge.durable.shred import shred
@@ -40,7 +42,8 @@ NEXT: Final = "next.key"
 PENDING: Final = "next.pending"
 NETWORK: Final = "network.json"
 LOGIN: Final = "login.secret"  # the name of the credential, too: edge/web
-ACCESS_POINT: Final = "access-point.json"
+ACCESS_POINT: Final = ACCESS_POINT_NAME
+LABEL_KEPT: Final = LABEL_KEPT_NAME
 CONFIG: Final = "config.json"
 SITE: Final = "site.toml"
 SITE_BEFORE: Final = "site.before.toml"

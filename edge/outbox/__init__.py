@@ -8,7 +8,6 @@ from edge.outbox.memoryoutbox import OwnerStates
 from edge.outbox.outbox import Outbox
 from edge.outbox.outboxfolder import OpenReport
 from edge.outbox.outboxinspector import (
-    GLANCE_S,
     DeadLetter,
     Loss,
     OutboxInspection,
@@ -20,7 +19,6 @@ from edge.outbox.rowformat import StoredRecord
 from edge.outbox.rowsearch import UnavailableError
 
 __all__ = [
-    "GLANCE_S",
     "AsyncOutbox",
     "CommitRider",
     "DeadLetter",

@@ -40,7 +40,6 @@ from edge.outbox.rowformat import RowHead
 INSPECTOR_CODE: Final = "from edge.outbox.outboxinspector import inspect_main; inspect_main()"
 WAL_MODE: Final = b"\x02\x02"  # bytes 18 and 19 of a database with a log
 TIMEOUT_S: Final = 300.0
-GLANCE_S: Final = 8.0  # of a look in passing: who waits for it has other questions, too
 KEEP_OPEN: Final[list[object]] = []  # until the end: what nobody refers to is closed
 
 

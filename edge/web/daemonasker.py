@@ -1,7 +1,7 @@
 """The page's questions to the daemon: a few at a time, and each ends, whatever the daemon does.
 
-What is wrong is a state with a sentence: the daemon is stopped, silent, older than this page, not
-open to this user, or it refuses what was asked.
+What is wrong is a state with a sentence: the daemon is stopped, has handed over to another box, is
+silent, older than this page, not open to this user, or it refuses what was asked.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from edge.control.handover import why_stopped
 from edge.control.protocol import (
     OLDER_TEXT,
     NoAnswerError,
@@ -23,7 +24,7 @@ from edge.control.protocol import (
 THREADS: Final = 3
 WAITING: Final = 12  # questions that may wait for a thread
 TIMEOUT_S: Final = 5.0
-State = Literal["ok", "stopped", "silent", "older", "refused", "closed", "busy"]
+State = Literal["ok", "stopped", "handed_over", "silent", "older", "refused", "closed", "busy"]
 STOPPED_TEXT: Final = "the daemon does not run: `sudo systemctl start kerbstone`"
 
 
@@ -37,10 +38,11 @@ class DaemonAnswer:
 
 
 class DaemonAsker:
-    """`folder()` is where the control socket lies now. `close` ends its threads."""
+    """`folder()` is where the control socket lies now, `store()` the folder of the outbox. `close`
+    ends its threads."""
 
-    def __init__(self, folder: Callable[[], Path]) -> None:
-        self._folder = folder
+    def __init__(self, folder: Callable[[], Path], store: Callable[[], Path]) -> None:
+        self._folder, self._store = folder, store
         self._threads = ThreadPoolExecutor(THREADS, "daemon")
         self._open = 0
 
@@ -50,7 +52,7 @@ class DaemonAsker:
             return DaemonAnswer("busy", text="too many questions at once; try again")
         self._open += 1
         try:
-            work = partial(_ask, self._folder(), verb, timeout_s, arguments)
+            work = partial(_ask, self._folder(), self._store(), verb, timeout_s, arguments)
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._open -= 1
@@ -59,7 +61,9 @@ class DaemonAsker:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _ask(folder: Path, verb: str, timeout_s: float, arguments: dict[str, Any]) -> DaemonAnswer:
+def _ask(
+    folder: Path, store: Path, verb: str, timeout_s: float, arguments: dict[str, Any]
+) -> DaemonAnswer:
     try:
         found = ask_daemon(folder, verb, timeout_s, **arguments)
     except NoAnswerError as error:
@@ -72,5 +76,6 @@ def _ask(folder: Path, verb: str, timeout_s: float, arguments: dict[str, Any]) -
     except OSError as error:
         return DaemonAnswer("closed", text=f"the daemon cannot be asked: {error.strerror or error}")
     if found is None:
-        return DaemonAnswer("stopped", text=STOPPED_TEXT)
+        text = why_stopped(store, STOPPED_TEXT)
+        return DaemonAnswer("stopped" if text == STOPPED_TEXT else "handed_over", text=text)
     return DaemonAnswer("ok", found)

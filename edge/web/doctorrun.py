@@ -15,9 +15,11 @@ MOST_S: Final = 240.0  # a slow bus with many silent devices
 class DoctorRun:
     """`kerbstone doctor --json` as a child; a new one forgets the answer of the last."""
 
-    def __init__(self, site_file: Path, clock: Clock) -> None:
+    def __init__(self, site_file: Path, clock: Clock, confined: bool = False) -> None:
+        """`confined`: systemd has shut this process in, and so its child."""
         self._command = (
             sys.executable, "-m", "edge.cli.main", "doctor", "--json", "--config", str(site_file),
+            *(["--confined"] if confined else []),
         )  # fmt: skip
         self._clock = clock
         self._task: asyncio.Task[None] | None = None

@@ -17,11 +17,19 @@ BEGIN = "retry: 1000\n\n"  # milliseconds until a browser comes again
 
 
 class EventStream(Response):
-    """An answer that goes on. `may_look` is asked at each look: a session ends, or a lock falls."""
+    """An answer that goes on. `may_look` is asked at each look: a session ends, or a lock falls;
+    and `is_public`: whether this viewer has not logged in."""
 
-    def __init__(self, feed: LiveFeed, parts: Iterable[str], may_look: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        feed: LiveFeed,
+        parts: Iterable[str],
+        may_look: Callable[[], bool],
+        is_public: Callable[[], bool],
+    ) -> None:
         super().__init__(media_type="text/event-stream")
-        self._feed, self._parts, self._may_look = feed, tuple(parts), may_look
+        self._feed, self._parts = feed, tuple(parts)
+        self._may_look, self._is_public = may_look, is_public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -30,11 +38,11 @@ class EventStream(Response):
                 gone = asyncio.create_task(_gone(receive))
                 try:
                     while not gone.done():
-                        news = await seat.news()
+                        await seat.look()
                         if not self._may_look():
                             await _send(send, event_text("ended", "{}"))
                             break
-                        if news:
+                        if news := seat.news(public=self._is_public()):
                             await _send(send, news)
                 finally:
                     gone.cancel()

@@ -13,6 +13,7 @@ from edge.control.protocol import NO_DAEMON_TEXT
 from edge.core.clock import AsyncClock
 from edge.web.daemonasker import DaemonAnswer, DaemonAsker
 from edge.web.plainjson import json_text
+from edge.web.publicanswer import public_answer
 
 EVERY_NS: Final = (
     550_000_000  # the daemon makes its answer anew at most every 0.5 s: each look is new
@@ -49,6 +50,7 @@ class LiveFeed:
         self._number = -1
         self._changed = asyncio.Event()
         self._parts: dict[str, str] = {}  # of the last answer, as JSON
+        self._public: dict[str, str] = {}  # the same for who has not logged in
         self._daemon = BEFORE_ALL
         self._good_ns: int | None = None
 
@@ -85,9 +87,10 @@ class LiveFeed:
         """How the daemon is, as JSON: state, text, late_s (seconds since its last answer)."""
         return self._daemon
 
-    def part(self, name: str) -> str | None:
-        """A part of the last answer as JSON, which may be old; None before the first one."""
-        return self._parts.get(name)
+    def part(self, name: str, *, public: bool) -> str | None:
+        """A part of the last answer as JSON, which may be old; None before the first one.
+        `public`: for who has not logged in."""
+        return (self._public if public else self._parts).get(name)
 
     async def _run(self) -> None:
         while True:
@@ -99,7 +102,8 @@ class LiveFeed:
         now_ns = self.now_ns()
         if found.answer is not None:
             try:
-                self._parts = {part: json_text(_part(found.answer, part)) for part in PARTS}
+                self._parts = _texts(found.answer)
+                self._public = _texts(public_answer("live", found.answer))
                 self._good_ns = now_ns
             except RecursionError:
                 found = DaemonAnswer("refused", text=NO_DAEMON_TEXT)
@@ -111,7 +115,7 @@ class LiveFeed:
 
     async def _stop(self) -> None:
         task, self._task = self._task, None
-        self._parts, self._good_ns = {}, None
+        self._parts, self._public, self._good_ns = {}, {}, None
         self._number, self._daemon = -1, BEFORE_ALL  # whoever comes next waits for a look
         if task is not None:
             task.cancel()
@@ -129,16 +133,20 @@ class Seat:
         self._told_ns = -STILL_NS
         self._seen = -1
 
-    async def news(self) -> str:
-        """The events of the next look as they go over the wire; "" when nothing is new."""
+    async def look(self) -> None:
+        """Wait for the next look."""
         self._seen = await self._feed.next_number(self._seen)
+
+    def news(self, *, public: bool) -> str:
+        """Its events as they go over the wire; "" when nothing is new. `public`: for who has not
+        logged in."""
         found, now_ns = [], self._feed.now_ns()
         daemon = self._feed.daemon
         if self._sent.get("daemon") != daemon or now_ns - self._told_ns >= STILL_NS:
             self._sent["daemon"], self._told_ns = daemon, now_ns
             found.append(event_text("daemon", daemon))
         for name in self._parts:
-            part = self._feed.part(name)
+            part = self._feed.part(name, public=public)
             if part is not None and self._sent.get(name) != part:
                 self._sent[name] = part
                 found.append(event_text(name, part))
@@ -148,6 +156,10 @@ class Seat:
 def event_text(name: str, data: str) -> str:
     """One event of a stream; `data` is JSON in one line."""
     return f"event: {name}\ndata: {data}\n\n"
+
+
+def _texts(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {part: json_text(_part(answer, part)) for part in PARTS}
 
 
 def _part(answer: Mapping[str, Any], part: str) -> Any:

@@ -21,7 +21,8 @@ CREDENTIAL: Final = LOGIN_NAME  # its name in systemd's LoadCredential=
 
 
 class NoSecretError(Exception):
-    """Nobody can log in; the text says why, and what to do."""
+    """Nobody can log in; the text says why, and what to do. Everybody who comes to the page may
+    read it: it names no folder."""
 
 
 class BusyError(Exception):
@@ -43,13 +44,14 @@ def read_secret_line(files: tuple[Path, ...]) -> str:
         try:
             line = (read_file(path, LINE_LIMIT + 2) or b"").decode("ascii", "replace").strip()
         except OSError as error:
-            raise NoSecretError(f"{path} cannot be read: {error.strerror or error}") from error
+            why = error.strerror or "it is longer than a secret's line"
+            raise NoSecretError(f"{path.name} cannot be read: {why}") from error
         if not line:
             continue
         try:
             return check_secret_hash(line)
         except SecretHashError as error:
-            raise NoSecretError(f"{path}: {error}; `sudo kerbstone web secret`") from error
+            raise NoSecretError(f"{path.name}: {error}; `sudo kerbstone web secret`") from error
     raise NoSecretError("this box has no secret for its page yet: `sudo kerbstone web secret`")
 
 

@@ -21,7 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.core.pageaddress import ACCESS_POINT_ADDRESS, GADGET_ADDRESS
 from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME, own_note
-from edge.durable.atomicwrite import PRIVATE, replace_file
+from edge.durable.atomicwrite import PRIVATE, replacing, write_file
+from edge.durable.folders import fsync_folder
 from edge.terminal import echo
 
 DAYS: Final = 820
@@ -77,18 +78,28 @@ def give_to_owner(path: Path) -> None:
         os.chown(path, folder.st_uid, folder.st_gid)
 
 
-def main() -> int:
-    """No certificate is there until its key is: a kill in between makes both anew."""
-    folder, name, day = Path(sys.argv[1]), sys.argv[2], datetime.date.fromisoformat(sys.argv[3])
-    certificate, key = make_certificate(name, day)
-    try:
+def put_pair(folder: Path, certificate: bytes, key: bytes) -> None:
+    """No certificate is there until its key is: a kill in between makes both anew. What the disk
+    does not take leaves the pair that was there. Raises OSError."""
+    with (
+        replacing(folder / CERTIFICATE_NAME) as new_certificate,
+        replacing(folder / KEY_NAME) as new_key,
+    ):
+        for path, data, mode in (
+            (new_key, key, PRIVATE), (new_certificate, certificate, READABLE)
+        ):  # fmt: skip
+            write_file(path, data, mode, exact_mode=True)
+            give_to_owner(path)
         (folder / CERTIFICATE_NAME).unlink(missing_ok=True)
-        replace_file(folder / KEY_NAME, key, PRIVATE)
-        replace_file(folder / CERTIFICATE_NAME, certificate, READABLE, exact_mode=True)
-        for name in (KEY_NAME, CERTIFICATE_NAME):
-            give_to_owner(folder / name)
+    fsync_folder(folder)
+
+
+def main() -> int:
+    folder, name, day = Path(sys.argv[1]), sys.argv[2], datetime.date.fromisoformat(sys.argv[3])
+    try:
+        put_pair(folder, *make_certificate(name, day))
     except OSError as error:
-        echo(f"{error.filename}: {error.strerror}", err=True)
+        echo(f"{error.filename or folder}: {error.strerror}", err=True)
         return 3
     return 0
 

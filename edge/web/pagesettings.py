@@ -1,6 +1,6 @@
 """What the site file says of the page: who may look without a login, and whether settings are open.
 
-Only `[web]`, the names and the folder of the control socket are read here, not the whole file: the
+Only `[web]`, the names and the two folders of `[store]` are read here, not the whole file: the
 model of the configuration takes more memory than the page itself. What is wrong or cannot be read
 counts as its strict value; `kerbstone check` says what is wrong.
 """
@@ -16,6 +16,7 @@ from edge.durable.readfile import read_file
 
 SITE_LIMIT: Final = 256 << 10
 RUN_DIR: Final = "/run/kerbstone"  # as store.run_dir is by itself
+STORE_DIR: Final = "/var/lib/kerbstone"  # as store.dir is
 NAMES: Final = 8  # of web.names that count
 WithoutLogin = Literal["nothing", "read"]
 
@@ -30,6 +31,7 @@ class PageSettings:
     run_dir: Path = Path(RUN_DIR)
     gateway: str = "kerbstone"
     problem: str = ""  # why nothing is known of them
+    store_dir: Path = Path(STORE_DIR)
 
 
 class SettingsFile:
@@ -69,24 +71,29 @@ class SettingsFile:
             return found
         return PageSettings(
             found.without_login, found.settings, found.names, self._run_dir, found.gateway,
-            found.problem,
+            found.problem, found.store_dir,
         )  # fmt: skip
 
 
 def page_settings(table: Mapping[str, Any]) -> PageSettings:
     """Of a site file that was read; each wrong value is the strict one."""
     web, store, site = (_table(table, name) for name in ("web", "store", "site"))
-    names, run_dir = web.get("names", []), store.get("run_dir", RUN_DIR)
-    gateway = site.get("gateway")
+    names, gateway = web.get("names", []), site.get("gateway")
     return PageSettings(
         "read" if web.get("without_login", "nothing") == "read" else "nothing",
         web.get("settings", True) is True,
         tuple(each.lower() for each in names[:NAMES] if isinstance(each, str))
         if isinstance(names, list)
         else (),
-        Path(run_dir) if isinstance(run_dir, str) and run_dir.startswith("/") else Path(RUN_DIR),
+        _folder(store, "run_dir", RUN_DIR),
         printable(gateway, 64) if isinstance(gateway, str) and gateway else "kerbstone",
+        store_dir=_folder(store, "dir", STORE_DIR),
     )
+
+
+def _folder(store: Mapping[str, Any], key: str, otherwise: str) -> Path:
+    found = store.get(key)
+    return Path(found if isinstance(found, str) and found.startswith("/") else otherwise)
 
 
 def _strict(why: str) -> PageSettings:

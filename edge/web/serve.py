@@ -11,6 +11,7 @@ from typing import Final
 
 from edge.health.notify import Notify
 from edge.kernelclock import KernelClock
+from edge.web.doctorrun import DoctorRun
 from edge.web.listener import Listener, tcp_listener, unix_listener
 from edge.web.loginsecret import SecretLook, secret_files
 from edge.web.pagesettings import SettingsFile
@@ -46,7 +47,9 @@ def serve(options: ServeOptions, ready: Callable[[str, str], None]) -> None:
     for name in ("uvicorn.error", "asyncio"):  # strangers must not fill the log
         logging.getLogger(name).setLevel(logging.ERROR)
     secret = SecretLook(secret_files(options.login, options.state))
-    page = WebApp(settings, options.site_file, secret, clock, certificate.fingerprint)
+    # the unit of the page gives it a socket: see systemd/kerbstone-web.service
+    doctor = DoctorRun(options.site_file, clock, confined=options.socket_path is not None)
+    page = WebApp(settings, doctor, secret, clock, certificate.fingerprint)
     notify = Notify()
     try:
         with listening:

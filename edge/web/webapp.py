@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from edge.web.loginsecret import BusyError, NoSecretError, SecretLook
 from edge.web.pages import LANGUAGES, PAGES
 from edge.web.pagesettings import SettingsFile
 from edge.web.pageverbs import CHANGING, READING, PageVerb
+from edge.web.publicanswer import public_answer
 from edge.web.requests import (
     RequestRefusedError,
     json_response,
@@ -41,7 +43,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 LOGIN_LIMIT: Final = 4096  # bytes of a login
 START_PAGE: Final = "static/index.html"
 STATUS: Final = {
-    "stopped": 503, "silent": 504, "older": 501, "refused": 409, "closed": 503, "busy": 503,
+    "stopped": 503, "handed_over": 503, "silent": 504, "older": 501, "refused": 409, "closed": 503,
+    "busy": 503,
 }  # fmt: skip
 
 
@@ -51,7 +54,7 @@ class WebApp:
     def __init__(
         self,
         settings: SettingsFile,
-        site_file: Path,
+        doctor: DoctorRun,
         secret: SecretLook,
         clock: AsyncClock,
         fingerprint: str,
@@ -59,10 +62,10 @@ class WebApp:
         self._settings, self._secret, self._fingerprint = settings, secret, fingerprint
         self._gate = Gate(Sessions(), settings, clock)
         self._limit = LoginLimit()
-        self._asker = DaemonAsker(self._run_dir)
+        self._asker = DaemonAsker(self._run_dir, self._store_dir)
         self._feed = LiveFeed(self._asker, clock)
         self._files = StaticFiles()
-        self._doctor = DoctorRun(site_file, clock)
+        self._doctor = doctor
         self._reading_log = asyncio.Lock()
 
     def app(self) -> App:
@@ -90,6 +93,9 @@ class WebApp:
 
     def _run_dir(self) -> Path:
         return self._settings.read().run_dir
+
+    def _store_dir(self) -> Path:
+        return self._settings.read().store_dir
 
     def _for(self, access: Access, handler: Handler) -> Handler:
         """The handler, for those who may."""
@@ -154,7 +160,12 @@ class WebApp:
 
     async def _events(self, request: Request) -> Response:
         parts = request.query_params.get("parts", "")[:256].split(",")
-        return EventStream(self._feed, parts, lambda: self._gate.may_look(request))
+        return EventStream(
+            self._feed,
+            parts,
+            lambda: self._gate.may_look(request),
+            lambda: self._gate.session(request) is None,
+        )
 
     async def _ask(self, request: Request) -> Response:
         verb = READING.get(request.path_params["verb"])
@@ -176,6 +187,8 @@ class WebApp:
             raise RequestRefusedError(400, "bad_request", f"not known here: {odd[0]:.40}")
         name = request.path_params["verb"]
         found = await self._asker.ask(name, verb.timeout_s, **words)
+        if found.answer is not None and self._gate.session(request) is None:
+            found = replace(found, answer=public_answer(name, found.answer))
         return _daemon_response(request, found)
 
     # -- programs beside it ---------------------------------------------------------------------

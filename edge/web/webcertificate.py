@@ -5,6 +5,7 @@ again. A technician may replace both files by a pair of the city's own authority
 writes over that. A pair of our own is made anew when it ends soon, by a clock that is right.
 """
 
+import logging
 import os
 import ssl
 import subprocess
@@ -25,6 +26,7 @@ from edge.core.pagecertificate import (
 from edge.core.release import RELEASED
 from edge.durable.readfile import read_file
 
+LOG: Final = logging.getLogger(__name__)
 MAKE_S: Final = 60.0  # a small board under load
 SOON: Final = timedelta(days=60)  # before its end, a certificate is made anew
 PROGRAM: Final = "edge.web.makecertificate"
@@ -51,8 +53,13 @@ def ensure_certificate(folder: Path, name: str, now: Stamp) -> PageCertificate:
     """
     certificate, key = folder / CERTIFICATE_NAME, folder / KEY_NAME
     today = day_for_certain(now)
-    if not certificate.exists() or not key.exists() or _ends_soon(certificate, today):
+    if not certificate.exists() or not key.exists():
         _make(folder, certificate, key, name, today)
+    elif _ends_soon(certificate, today):
+        try:
+            _make(folder, certificate, key, name, today)
+        except PageCertificateError as error:  # the present one still serves
+            LOG.warning("%s ends soon, and is not made anew: %s", certificate, error)
     return load_certificate(folder)
 
 

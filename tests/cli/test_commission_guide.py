@@ -24,7 +24,7 @@ class AskedHere(CommissionAsker):
 
 
 def asker(box: CommissionedBox) -> AskedHere:
-    made = AskedHere(Path(), Path())
+    made = AskedHere(Path(), Path(), Path())
     object.__setattr__(made, "box", box)
     return made
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from edge.cli import config as module
+from edge.gateway.applymark import read_apply_mark
 from edge.gateway.configapply import ConfigApplier
 from edge.gateway.lastgood import file_digest
 from edge.gateway.sitefile import SiteFile, SiteFileChangedError
@@ -103,6 +104,21 @@ def test_apply_puts_it_in_place_and_the_daemon_takes_it(kerbstone: Command, desk
     assert "within 10 min" in said.out
 
 
+@pytest.mark.parametrize(
+    ("word", "said_so"),
+    [("open", "within 10 min"), ("good", "has no trial"), ("nothing", "has no trial")],
+)
+def test_apply_promises_no_return_where_nothing_could_come_back(
+    kerbstone: Command, desk: Desk, word: str, said_so: str
+) -> None:
+    with answering(desk.run, {"config": STATUS, "config_step": {**STATUS, "trial": word}}):
+        said = kerbstone("config", "apply", desk.change("0x44", "0x45"), "--config", desk.file,
+                         "--confirm-within", "10m")  # fmt: skip
+    assert said.code == 0, said.err
+    assert said_so in said.out
+    assert ("on trial" in said.out, "unless you confirm" in said.out) == (word == "open",) * 2
+
+
 def test_apply_without_a_daemon_is_for_its_next_start(kerbstone: Command, desk: Desk) -> None:
     new = desk.change("0x44", "0x45")
     said = kerbstone("config", "apply", new, "--config", desk.file, "--confirm-within", "600s")
@@ -113,6 +129,12 @@ def test_apply_without_a_daemon_is_for_its_next_start(kerbstone: Command, desk: 
     assert said.code == 0
     assert "its next start uses it" in said.out
     assert desk.file.read_text() == new.read_text()
+    mark = read_apply_mark(desk.file)
+    assert mark is not None
+    assert mark.digest == file_digest(new.read_bytes())
+    with desk.daemon():
+        kerbstone("config", "apply", new, "--config", desk.file)
+    assert read_apply_mark(desk.file) is None, "this one was told"
 
 
 def test_a_daemon_of_an_older_version_is_started_anew_first(kerbstone: Command, desk: Desk) -> None:
@@ -230,6 +252,14 @@ def test_what_the_page_has_left_is_put_in_place_and_then_taken(
         assert "0x45" in desk.file.read_text()
         found = spooled(kerbstone, desk, "--take")
     assert (found["state"], found["text"]) == ("taken", "bus hut starts anew")
+
+
+def test_the_page_is_told_that_a_file_has_no_trial(kerbstone: Command, desk: Desk) -> None:
+    leave_request(config_spool(), request(desk))
+    with answering(desk.run, {"config": STATUS, "config_step": {**STATUS, "trial": "good"}}):
+        spooled(kerbstone, desk)
+        found = spooled(kerbstone, desk, "--take")
+    assert found["text"].startswith("bus hut starts anew; it is the last good configuration")
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_a_wrong_unit_is_named(key: str, value: float, mistake: str) -> None:
 def test_degrees_fahrenheit_are_named() -> None:
     (found,) = judged([*SITE.values()], {"temperature": 72.5})
     assert found.kind == "fahrenheit"
-    assert "22.5 Cel" in found.text
+    assert "22.5 °C" in found.text
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,8 @@ def raw() -> list[Draft]:
 
 
 def lives(folder: Path) -> list[Record]:
-    """The committer's own records: a start, a kill and a restart, a reboot, alarms, faults."""
+    """The committer's own records: a start, a kill and a restart, a reboot, alarms, faults, and
+    the card in another box."""
     box = lived(GatewayStorage(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
     troubles(life.ingest, life.urgent)
@@ -208,7 +209,9 @@ def lives(folder: Path) -> list[Record]:
     life.run(207 * S)
     life.stop()
     box.reboot(0)
-    GatewayLife(box, 300 * S).run(306 * S)
+    GatewayLife(box, 300 * S, serial="10000000c0ffee01").run(306 * S)
+    box.reboot(0)
+    GatewayLife(box, 400 * S, serial="10000000c0ffee02").run(406 * S)
     return box.records
 
 

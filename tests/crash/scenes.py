@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import Draft, Stamp, Stream
+from edge.durable.atomicwrite import replace_file
 from edge.gateway.lastgood import LastGood, StartHistory, file_digest
 from edge.gateway.sitefile import SiteFile
 from edge.gateway.trialstate import WorkingParts
@@ -197,6 +198,27 @@ def config_rolled_back(folder: Path) -> None:
     SiteFile(folder / "site.toml").settle(_outcome("rolled_back"))
 
 
+def config_left(folder: Path) -> None:
+    """It is applied, runs, and a person puts another file in its place."""
+    good = _config_applied(folder)
+    good.stopped()
+    replace_file(folder / "site.toml", NEW)
+    edited = _last_good(folder)
+    edited.choose(1, 1)
+    edited.stopped()
+
+
+def config_applied_alone(folder: Path) -> None:
+    """It was rolled back, and is applied again while no daemon runs."""
+    good = _config_applied(folder)
+    good.trials.reject(file_digest(APPLIED), "blind", "hut_air cannot be read", 7)
+    file = SiteFile(folder / "site.toml")
+    file.replace(APPLIED, file.digest, told=False)
+    again = _last_good(folder)
+    again.choose(1, 1)
+    again.is_good(7)
+
+
 def _config_applied(folder: Path) -> LastGood:
     file, running = SiteFile(folder / "site.toml"), _last_good(folder)
     running.trials.read()
@@ -227,6 +249,8 @@ REPLACED: Final[dict[str, Callable[[Path], None]]] = {
     "epoch_file": next_epoch_file,
     "configuration confirmed": config_confirmed,
     "configuration rolled back": config_rolled_back,
+    "configuration left for another file": config_left,
+    "configuration applied without a daemon": config_applied_alone,
 }
 
 
@@ -257,7 +281,8 @@ def replaced_well(name: str, folder: Path) -> list[str]:
 def _changed_well(folder: Path, name: str) -> list[str]:
     """The next start of all runs the one or the other, and knows what it is."""
     site, good = (folder / "site.toml").read_bytes(), (folder / "store/last_good.toml").read_bytes()
-    allowed = (OLD, APPLIED) if name == "configuration confirmed" else (OLD,)
+    ends_well = ("configuration confirmed", "configuration applied without a daemon")
+    allowed = (OLD, APPLIED) if name in ends_well else (OLD,)
     wrong = [] if good in allowed else [f"the last good configuration is {good!r:.60}"]
     if site not in (NEW, APPLIED):
         wrong.append(f"the site file is {site!r:.60}")
@@ -272,6 +297,8 @@ def _changed_well(folder: Path, name: str) -> list[str]:
             wrong.append(f"{runs!r:.60} runs")
     elif runs != site:
         wrong.append(f"{runs!r:.60} runs in place of the file")
+    if site != APPLIED and trials.state.trial is not None:
+        wrong.append("a trial is open, and its file is not there")
     return wrong
 
 

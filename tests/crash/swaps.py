@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edge.control.handover import read_hand_over
 from edge.core import Draft, Stream
 from edge.diagnose.boxplaces import BackupPlaces
 from edge.diagnose.restoring import RestoreWish, restore_backup
 from edge.diagnose.takingbackup import BackupWish, take_backup
-from edge.gateway.boxswap import read_hand_over, read_swap_note
-from edge.gateway.daemon import take_over
+from edge.gateway.boxswap import read_swap_note, take_over
 from edge.outbox import Outbox
 from edge.outbox.outboxglance import glance
 from tests.kit.promises import everything

@@ -10,6 +10,7 @@ import pytest
 from drivers.sim.sen55 import Sen55
 from edge.control.protocol import ask_daemon
 from edge.diagnose import brokerlogin, brokerway
+from tests.crash.swaps import SITE, numbered, places
 from tests.diagnose.bench import Bench, Told
 from tests.kit.broker import Mosquitto, Subscriber
 from tests.kit.command import Command, kerbstone
@@ -61,3 +62,24 @@ def bench(
         yield Bench(
             kerbstone, tmp_path, monkeypatch, stack, lambda: request.getfixturevalue("told")
         )
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Three starts with four records each, a site file, and a table of a meter."""
+    box = tmp_path / "old"
+    numbered(box, "boot-old", 3, 100)
+    places(box).site_file.parent.mkdir(parents=True)
+    places(box).site_file.write_bytes(SITE)
+    (places(box).etc / "meters").mkdir()
+    (places(box).etc / "meters" / "odd.toml").write_bytes(b"# a table\n")
+    (box / "store" / "commissioning.json").write_bytes(b'{"lane": "north_1"}')
+    return box
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    box = tmp_path / "new"
+    (box / "run").mkdir(parents=True)
+    (box / "etc/kerbstone").mkdir(parents=True)
+    return box

@@ -139,3 +139,17 @@ def test_who_holds_it_is_said_as_far_as_the_kernel_lets_us_see(
         monkeypatch.setattr("edge.durable.filelock.LOCKS", tmp_path / "locks")
         assert lock.holder() == said
     lock.release()
+
+
+@kinds
+def test_that_it_is_held_is_seen_without_touching_it(
+    place: Callable[[str], Path], kind: str
+) -> None:
+    path = place(kind)
+    mine, other = KINDS[kind](path), KINDS[kind](path)
+    assert not other.is_held()
+    assert mine.take()
+    assert other.is_held()
+    mine.release()
+    assert not other.is_held()
+    assert not FileLock(path / "nothing").is_held()

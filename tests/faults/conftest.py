@@ -1,3 +1,3 @@
-from tests.kit.fixtures import broker, mosquitto, site
+from tests.kit.fixtures import broker, group, mosquitto, site
 
-__all__ = ["broker", "mosquitto", "site"]
+__all__ = ["broker", "group", "mosquitto", "site"]

@@ -15,11 +15,15 @@ from tests.faults.slowly import ALL, only_with_all
 from tests.faults.traced import AIR, EVERY_S, UP, polls, sensor
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import GatewayProcess, Records
+from tests.kit.hugesite import huge_site
+from tests.kit.memorygroup import MemoryGroup
 from tests.kit.subscribed import events
 from tests.kit.watchdog import manager, wait_for
+from tests.system.changingbox import ChangingBox, TriedBox
 
 STOPPED_S: Final = 60.0 if ALL else 4.0
 ROOM: Final = 24 << 20  # bytes that a process may still take before its group is full
+TRIAL_ROOM: Final = 40 << 20  # the same; a start with the former configuration needs less
 
 
 class SickSite(GatewayProcess):
@@ -128,39 +132,18 @@ def test_stopped_for_long_it_takes_nobody_for_hung_and_goes_on(
     assert code == 0, said
 
 
-@pytest.fixture
-def group() -> Iterator[Path]:
-    """A group of processes with a limit of memory of its own, if we may make one."""
-    v2, v1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
-    place = (v1 if v1.is_dir() else v2) / f"kerbstone-faults-{os.getpid()}"
-    try:
-        place.mkdir()
-    except OSError as error:
-        pytest.skip(f"no group of processes may be made here: {error}")
-    try:
-        if not limit_file(place).exists():
-            pytest.skip("the groups of processes here do not limit memory")
-        yield place
-    finally:
-        place.rmdir()
-
-
-def limit_file(group: Path) -> Path:
-    v1 = group / "memory.limit_in_bytes"
-    return v1 if v1.exists() else group / "memory.max"
-
-
 @only_with_all
 def test_a_leak_ends_at_the_groups_limit_and_the_next_start_goes_on(
-    tmp_path: Path, broker: Mosquitto, one: SickSite, group: Path
+    tmp_path: Path, broker: Mosquitto, one: SickSite, group: MemoryGroup
 ) -> None:
     records = Records(broker, tmp_path, "--check", "--filter", UP)
     one.start()
     records.wait(lambda r: len(r.of("air")) >= 2)
-    (group / "cgroup.procs").write_text(str(one.pid))
-    limit_file(group).write_text(str(ROOM))
+    group.add(one.pid)
+    group.limit(ROOM)
     (tmp_path / "leak").touch()
     assert one.ended() == -signal.SIGKILL, one.log.read_text()[-2000:]
+    assert group.kills == 1
     (tmp_path / "leak").unlink()
     epoch = last_epoch(records)
     one.start()
@@ -169,3 +152,50 @@ def test_a_leak_ends_at_the_groups_limit_and_the_next_start_goes_on(
     assert one.stop() == 0
     code, said = records.stop()
     assert code == 0, said
+
+
+class GroupedBox(TriedBox):
+    """It is in a group of processes from its first byte on, as systemd starts a unit."""
+
+    def __init__(self, folder: Path, broker: Mosquitto, *, group: MemoryGroup) -> None:
+        super().__init__(folder, broker)
+        self.command = (*group.command, *TriedBox.command)  # type: ignore[misc]
+        self.ends: list[int] = []
+
+    def start_again(self) -> None:
+        """As systemd does it, when it has ended."""
+        if not self.running:
+            self.ends.append(self.process.returncode)
+            self.start()
+
+
+@only_with_all
+def test_a_file_that_fills_the_memory_in_its_trial_is_killed_by_the_kernel_and_rolled_back(
+    tmp_path: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, group: MemoryGroup
+) -> None:
+    """1,900 meters, where the group has room for some hundred."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+
+    with ChangingBox(tmp_path, broker, kind=GroupedBox, group=group) as box:
+        gateway = box.gateway
+        assert isinstance(gateway, GroupedBox)
+        group.limit(group.used + TRIAL_ROOM)
+        gateway.apply(huge_site(gateway.text), code=None)
+
+        def is_rolled_back() -> bool:
+            gateway.start_again()
+            return gateway.status().get("state") == "rolled_back"
+
+        gateway.until(is_rolled_back, 300)
+        assert gateway.ends == [-signal.SIGKILL] * len(gateway.ends)
+        assert group.kills == len(gateway.ends) >= 2, (
+            "when it was taken, and in the start that had it"
+        )
+        assert gateway.status()["reason"] == "bad_start", gateway.log.read_text()[-2000:]
+        box.records.wait(lambda r: ("rolled_back", "bad_start") in box.changes())
+        count = len(box.records.of("traffic"))
+        box.records.wait(lambda r: len(r.of("traffic")) > count)
+        box.finish()
+        assert box.twice() == []
+        assert group.kills == len(gateway.ends), "and nobody afterwards"

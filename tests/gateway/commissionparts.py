@@ -106,10 +106,11 @@ class StandingClock:
 
     def __init__(self) -> None:
         self.mono_ns = 100 * S
+        self.wall_ns = WALL_NS  # when its monotonic time was 0
         self.tq = TimeQuality.NTP
 
     def now(self) -> Stamp:
-        return Stamp(self.mono_ns, WALL_NS + self.mono_ns, self.tq)
+        return Stamp(self.mono_ns, self.wall_ns + self.mono_ns, self.tq)
 
 
 class CommissionedBox:

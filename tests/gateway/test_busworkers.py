@@ -129,6 +129,68 @@ async def test_a_bus_that_rests_for_a_change_is_not_said_to_hang_and_may_be_remo
         assert buses.error() is None
 
 
+async def change(buses: BusWorkers, wiring: Wiring, site: ProbedSite, *names: str) -> None:
+    """As a change of the configuration while the daemon runs: a new bus object, new drivers."""
+    await buses.rest(names)
+    made = site.wiring()
+    for name in names:
+        wiring.buses[name], wiring.polled[name] = made.buses[name], made.polled[name]
+    buses.follow(names)
+
+
+async def test_a_thread_that_hangs_when_its_bus_is_changed_is_left_behind_and_counts(
+    site: ProbedSite,
+) -> None:
+    heard, wiring = BusReadings(), site.wiring()
+    async with running(wiring, site.wiring, heard, site.free) as buses:
+        await until(lambda: len(heard.values) == 4)
+        site.wires["a"][0].stick()
+        await until(site.wires["a"][0].entered.is_set)
+        await change(buses, wiring, site, "a", "b")
+        assert (buses.hang_count, site.wires["a"][0].abandoned) == (1, True)
+        (alarm,) = heard.alarms
+        assert "bus a: its thread, which had to end for a change" in alarm[1]
+        await until(lambda: 1.0 in heard.numbers("of_a"))
+        assert [(d, r) for d, r, _ in heard.faults] == [("of_a", Reason.SILENT), ("of_a", None)]
+        assert buses.error() is None
+        site.wires["a"][1].stick()
+        await until(site.wires["a"][1].entered.is_set)
+        await change(buses, wiring, site, "a")
+        assert isinstance(buses.error(), HungError), "the second one on this bus"
+
+
+async def test_two_buses_that_hang_and_are_taken_out_count_for_the_third(site: ProbedSite) -> None:
+    heard, wiring = BusReadings(), site.wiring()
+    async with running(wiring, site.wiring, heard, site.free) as buses:
+        await until(lambda: len(heard.values) == 4)
+        for name in "ab":
+            site.wires[name][0].stick()
+            await until(site.wires[name][0].entered.is_set)
+        await buses.rest(["a", "b"])
+        for name in "ab":
+            del wiring.polled[name]
+        buses.follow(["a", "b"])
+        assert (buses.hang_count, buses.error()) == (2, None)
+        site.wires["c"][0].stick()
+        await until(lambda: buses.error() is not None)
+        assert "and so do a and b" in str(buses.error())
+
+
+async def test_a_thread_that_only_ends_late_may_be_changed_again(site: ProbedSite) -> None:
+    heard, wiring = BusReadings(), site.wiring()
+    async with running(wiring, site.wiring, heard, site.free) as buses:
+        await until(lambda: len(heard.values) == 4)
+        for number in range(3):
+            wire, thread = site.wires["a"][number], buses.workers["a"].thread
+            wire.stick()
+            await until(wire.entered.is_set)
+            await change(buses, wiring, site, "a")
+            wire.free.set()
+            await until(lambda thread=thread: not thread.alive)  # type: ignore[misc]
+            await until(lambda n=number: n + 1.0 in heard.numbers("of_a"))  # type: ignore[misc]
+        assert (buses.hang_count, buses.error()) == (3, None)
+
+
 async def test_a_bus_that_hangs_again_ends_the_process(site: ProbedSite) -> None:
     heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:

@@ -1,6 +1,5 @@
-"""Commissioning in the daemon: each step, its refusals, what is kept, and the sheet."""
+"""Commissioning in the daemon: each step, its refusals, what is kept, and what makes it stale."""
 
-import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -10,15 +9,9 @@ import pytest
 
 from edge.control.protocol import VerbError
 from edge.core import Contact
-from edge.core.clock import TimeQuality
-from edge.gateway.commissionfiles import SHEETS_KEPT
-from edge.gateway.manifestsigner import make_byte_signer
 from edge.platform.acceptancecheck import check_sheet
-from edge.platform.signatures import CertificateKeys
-from edge.wire.acceptancebytes import sheet_digest
 from edge.wire.contract.body import body_map
 from tests.gateway.commissionparts import SITE, CommissionedBox, S
-from tests.kit.certificates import CertificateAuthority
 
 
 async def test_all_steps_pass_and_the_sheet_is_signed_kept_and_told(tmp_path: Path) -> None:
@@ -106,121 +99,6 @@ async def test_what_cannot_be_is_refused_with_what_can(
     await box.step("begin", by="Anna")
     with pytest.raises(VerbError, match=why):
         await box.step(act, **words)
-
-
-async def test_a_sheet_that_is_not_there(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    for words, why in (
-        ({"form": "json"}, "no sheet has been signed"),
-        ({"form": "json", "number": 7}, "there is no sheet 7"),
-        ({"form": "pdf", "number": 7}, "form is json or html"),
-        ({"form": "html", "number": "../../etc"}, "form is json or html"),
-    ):
-        with pytest.raises(VerbError, match=why):
-            await box.state(**words)
-
-
-async def test_what_has_not_passed_is_signed_only_with_reservations(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.step("begin", by="Anna")
-    await box.step("test", step="device:hut")
-    with pytest.raises(VerbError, match=r"lane:north_1 \(unproven\)"):
-        await box.step("sign", by="Anna")
-    assert (await box.state())["last_sheet"] is None
-    await box.step("sign", by="Anna", reservations=True)
-    body = body_map(box.drafts[0].body)
-    assert body["state"] == "reservations"
-    assert body["open"]["lane:north_1"] == "unproven"
-
-
-async def test_a_swapped_pair_is_found_mended_and_driven_over_again(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.step("begin", by="Anna")
-    await box.step("drive", lane="north_1", speed_kmh=31)
-    box.drive_over("north_1", 30.0, swapped=True)
-    await box.step("finish")
-    assert (await box.row("lane:north_1"))["findings"][0]["kind"] == "swapped"
-    await box.step("drive", lane="north_1", speed_kmh=31)
-    box.drive_over("north_1", 30.0)
-    await box.step("finish")
-    row = await box.row("lane:north_1")
-    assert [each["kind"] for each in row["findings"]] == ["disagrees"], "wires may be loose"
-    await box.step("drive", lane="north_1", speed_kmh=31)
-    box.drive_over("north_1", 30.0)
-    await box.step("finish")
-    assert (await box.row("lane:north_1"))["verdict"] == "passed"
-
-
-async def test_the_drive_is_chosen_from_the_list(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.step("begin", by="Anna")
-    await box.step("drive", lane="north_1", speed_kmh=31)
-    for speed in (52.0, 30.0, 47.0):
-        box.drive_over("north_1", speed)
-    state = await box.state()
-    assert state["drive"]["running"]
-    assert [round(one["speed_kmh"]) for one in state["drive"]["passages"]] == [52, 30, 47]
-    done = await box.step("finish")
-    assert not done["own"]
-    row = await box.row("lane:north_1")
-    assert row["verdict"] == "unproven"
-    assert "order_seen" in [each["kind"] for each in row["findings"]]
-    mine = done["drive"]["passages"][1]["at_ms"]
-    with pytest.raises(VerbError, match="no such passage"):
-        await box.step("finish", mine=mine + 1)
-    await box.step("finish", mine=mine)
-    assert (await box.row("lane:north_1"))["verdict"] == "passed"
-    wrong = done["drive"]["passages"][0]["at_ms"]
-    await box.step("finish", mine=wrong)
-    kinds = [each["kind"] for each in (await box.row("lane:north_1"))["findings"]]
-    assert kinds == ["spacing_wrong"]
-
-
-async def test_what_comes_before_the_command_and_after_the_end_is_no_part_of_a_drive(
-    tmp_path: Path,
-) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.step("begin", by="Anna")
-    box.drive_over("north_1", 50.0)
-    await box.step("drive", lane="north_1", speed_kmh=31)
-    box.drive_over("north_1", 30.0)
-    await box.step("finish")
-    box.drive_over("north_1", 70.0)
-    drive = (await box.state())["drive"]
-    assert [round(one["speed_kmh"]) for one in drive["passages"]] == [30]
-    await box.step("cancel")
-    assert (await box.state())["drive"] is None
-
-
-async def test_a_drive_ends_by_itself(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.step("begin", by="Anna")
-    await box.step("drive", lane="north_1")
-    box.clock.mono_ns += 301 * S
-    box.drive_over("north_1", 30.0)
-    drive = (await box.state())["drive"]
-    assert not drive["running"]
-    assert drive["passages"] == []
-
-
-async def test_a_drive_leaves_no_other_vehicle_on_the_disk(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.step("begin", by="Anna")
-    await box.step("drive", lane="north_1", speed_kmh=31)
-    for speed in (52.0, 30.0, 47.0):
-        box.drive_over("north_1", speed)
-    done = await box.step("finish")
-    await box.step("finish", mine=done["drive"]["passages"][1]["at_ms"])
-    await box.step("sign", by="Anna", reservations=True)
-    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
-    assert len(files) == 3
-    for file in files:
-        text = file.read_text()
-        assert "30" in text
-        assert "52 km/h" not in text
-        assert "51.9" not in text
-    row = await box.row("lane:north_1")
-    assert len(row["figures"]["loops"]) == 2
 
 
 async def test_another_site_file_makes_stale_what_it_changes_and_nothing_else(
@@ -327,70 +205,6 @@ async def test_a_device_that_answered_and_is_in_no_site_file_is_offered(tmp_path
     assert (await again.row("scan"))["verdict"] == "passed"
 
 
-async def test_the_city_checks_a_sheet_with_the_key_of_the_box(tmp_path: Path) -> None:
-    authority = CertificateAuthority(tmp_path)
-    cert, key = authority.issue("gw-1")
-    box = CommissionedBox(tmp_path / "store", sign=make_byte_signer(key, cert))
-    await box.whole()
-    await box.step("sign", by="Anna")
-    file = (await box.state(form="json"))["file"]
-    body = body_map(box.drafts[0].body)
-    assert body["sig"] == file["signature"]["sig"]
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    (folder / "gw-1.pem").write_bytes(cert.read_bytes())
-    keys = CertificateKeys(folder)
-    whole = check_sheet(json.dumps(file).encode(), keys, body["sheet_sha256"])
-    assert whole.faults == ()
-    assert whole.signed_by == body["cert_sha256"]
-    file["sheet"]["steps"][0]["verdict"] = "failed"
-    assert "changed" in check_sheet(json.dumps(file).encode(), keys).faults[0]
-    changed = check_sheet(json.dumps({**file, "sha256": check_sheet(
-        json.dumps(file).encode()).sha256}).encode(), keys, body["sheet_sha256"])  # fmt: skip
-    assert len(changed.faults) == 2, "neither the event nor the signature is of it"
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b'{"sheet": 3}',
-        b"[" * 100_000,
-        b"\xff",
-        b'{"sheet": {"kind": "acceptance", "x": ' + b"[" * 900 + b"]" * 900 + b"}}",
-    ],
-)
-def test_what_is_no_sheet_is_refused(data: bytes) -> None:
-    """How deep is too deep differs between versions of Python: then it is read, and is no sheet."""
-    try:
-        found = check_sheet(data)
-    except ValueError:
-        return
-    assert found.faults
-
-
-async def test_an_event_that_may_be_lost_is_told_again_and_not_for_ever(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.step("begin", by="Anna")
-    await box.step("test", step="device:hut")
-    await box.step("sign", by="Anna", reservations=True)
-    again = CommissionedBox(tmp_path / "store")  # the process was killed before it was committed
-    await again.owner.tell_again()
-    assert body_map(again.drafts[0].body)["number"] == 1
-    again.owner.look(again.drafts)
-    await again.owner.close()
-    third = CommissionedBox(tmp_path / "store")
-    await third.owner.tell_again()
-    assert len(third.drafts) == 1, "it waited for a commit, and the process was killed again"
-    third.owner.look([])
-    await third.owner.close()
-    fourth = CommissionedBox(tmp_path / "store")
-    await fourth.owner.tell_again()
-    assert fourth.drafts == []
-
-
 async def test_a_damaged_state_is_set_aside_and_sheets_keep_their_numbers(tmp_path: Path) -> None:
     box = CommissionedBox(tmp_path / "store")
     await box.step("begin", by="Anna")
@@ -424,26 +238,6 @@ async def test_a_disk_that_refuses_changes_nothing(
     assert await box.state() == before
 
 
-async def test_few_sheets_are_kept(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    for _ in range(SHEETS_KEPT + 3):
-        await box.step("begin", by="Anna")
-        await box.step("test", step="device:hut")
-        await box.step("sign", by="Anna", reservations=True)
-    assert box.files.numbers() == list(range(4, SHEETS_KEPT + 4))
-
-
-async def test_a_clock_that_is_not_set_is_not_told(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    box.clock.tq = TimeQuality.NONE
-    await box.step("begin", by="Anna")
-    await box.step("test", step="device:hut")
-    await box.step("sign", by="Anna", reservations=True)
-    assert (await box.row("device:hut"))["at"] is None
-    assert "at" not in (await box.state())["acceptance"]
-    assert "the clock of the box was not set" in (await box.state(form="html"))["page"]
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 async def test_a_search_with_a_number_that_json_has_not_leaves_the_state_readable(
     tmp_path: Path, value: float
@@ -458,33 +252,6 @@ async def test_a_search_with_a_number_that_json_has_not_leaves_the_state_readabl
     assert await CommissionedBox(tmp_path / "store").state() == {**before, "drive": None}
 
 
-async def test_of_two_who_sign_at_once_one_has_signed(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.whole()
-    done = await asyncio.gather(
-        *(box.step("sign", by=name) for name in ("Anna", "Ben")), return_exceptions=True
-    )
-    assert isinstance(done[1], VerbError)
-    assert "begin first" in str(done[1])
-    assert [body_map(each.body)["by"] for each in box.drafts] == ["Anna"]
-    assert (await box.state(form="json"))["file"]["sheet"]["by"] == "Anna"
-
-
-async def test_what_is_found_while_a_sheet_is_made_is_on_it_or_refused(tmp_path: Path) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.whole()
-    box.buses.values = {"temperature": 99.0, "humidity": 48.0}
-    both = (box.step("test", step="device:hut"), box.step("sign", by="Ben"))
-    done: list[Any] = await asyncio.gather(*both, return_exceptions=True)
-    tested, signed = done
-    row = await box.row("device:hut")
-    if isinstance(signed, VerbError):
-        assert row["verdict"] == "failed"
-    else:
-        assert isinstance(tested, VerbError)
-        assert row["verdict"] == "passed", "as the sheet says"
-
-
 async def test_another_direction_asks_for_another_test(tmp_path: Path) -> None:
     """A meter that passed as one that generates has not passed as one that does not."""
     box = CommissionedBox(tmp_path / "store")
@@ -494,72 +261,6 @@ async def test_another_direction_asks_for_another_test(tmp_path: Path) -> None:
     await box.step("field", step="device:hut", key="direction", value="either")
     row = await box.row("device:hut")
     assert (row["verdict"], row["done"]) == ("unproven", False)
-
-
-async def test_a_drive_of_somebody_else_is_not_taken_away(tmp_path: Path) -> None:
-    two = SITE + '[lane.north_2]\napproach = "north"\nbus = "loops"\nlead = "e"\ntrail = "f"\n'
-    box = CommissionedBox(tmp_path / "store", two + "spacing_m = 4.0\n")
-    await box.step("begin", by="Anna")
-    await box.step("drive", lane="north_1", speed_kmh=31)
-    with pytest.raises(VerbError, match="a drive over north_1 runs"):
-        await box.step("drive", lane="north_2", speed_kmh=31)
-    await box.step("drive", lane="north_1", speed_kmh=41)  # once more, from the beginning
-    box.drive_over("north_1", 40.0)
-    await box.step("finish")
-    assert (await box.row("lane:north_1"))["verdict"] == "passed"
-    await box.step("drive", lane="north_2")
-    await box.step("cancel")
-    await box.step("drive", lane="north_1")
-
-
-async def test_old_sheets_that_cannot_be_removed_keep_nothing_from_the_city(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.whole()
-
-    def refuse() -> None:
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(box.files, "tidy", refuse)
-    assert (await box.step("sign", by="Anna"))["number"] == 1
-    assert len(box.drafts) == 1
-
-
-async def test_a_sheet_that_could_not_be_kept_is_not_given_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = CommissionedBox(tmp_path / "store")
-    await box.whole()
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(box.files, "save", full)
-        with pytest.raises(VerbError, match="could not be kept"):
-            await box.step("sign", by="Anna")
-    with pytest.raises(VerbError, match="there is no sheet 1"):
-        await box.state(form="json", number=1)
-
-
-async def test_a_stripped_signature_is_a_fault_where_keys_are_given(tmp_path: Path) -> None:
-    authority = CertificateAuthority(tmp_path)
-    cert, key = authority.issue("gw-1")
-    box = CommissionedBox(tmp_path / "store", sign=make_byte_signer(key, cert))
-    await box.whole()
-    await box.step("sign", by="Anna")
-    file = (await box.state(form="json"))["file"]
-    told = file["sha256"]
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    (folder / "gw-1.pem").write_bytes(cert.read_bytes())
-    keys = CertificateKeys(folder)
-    del file["signature"]
-    assert check_sheet(json.dumps(file).encode(), keys, told).faults == (), "the event proves it"
-    file["sheet"]["by"] = "Eve"
-    file["sha256"] = sheet_digest(file["sheet"])
-    assert "not signed" in check_sheet(json.dumps(file).encode(), keys).faults[0]
 
 
 async def test_a_confirmation_of_long_ago_proves_no_way_to_the_city(tmp_path: Path) -> None:

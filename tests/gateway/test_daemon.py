@@ -16,8 +16,8 @@ from edge.config import load_site
 from edge.control.protocol import SOCKET_NAME, ask_daemon
 from edge.core import Draft, Stream
 from edge.gateway.daemon import Daemon
-from edge.gateway.lastgood import PROBLEM_KIND
 from edge.gateway.sitelocks import SiteBusyError
+from edge.gateway.trialreports import PROBLEM_KIND
 from edge.outbox import AsyncOutbox, Outbox
 from tests.kit.waiting import until
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from edge.core import ConfigError
+from edge.gateway.applymark import apply_mark_file
 from edge.gateway.lastgood import GOOD_NAME, LastGood, file_digest
+from edge.gateway.sitefile import SiteFile
 from edge.gateway.trialstate import KILLED_TEXT, TRIAL_NAME, WorkingParts
 from tests.gateway.test_lastgood import NOW_S, loaded
 
@@ -107,6 +109,37 @@ def test_a_signed_file_is_on_trial_without_a_word(tmp_path: Path) -> None:
     assert box.start("third")[1] == "third"
 
 
+def test_another_signed_file_in_the_middle_of_a_trial_is_measured_by_the_last_good_one(
+    tmp_path: Path,
+) -> None:
+    """The operator mends his file before the box has said that it is wrong."""
+    box = TriedBox(tmp_path, handed=True)
+    box.good("first")
+    one, _ = box.start("second")
+    one.stopped(WorkingParts())  # enrolment brings another one, and starts the daemon anew
+    one, runs = box.start("third")
+    assert runs == "third"
+    trial = one.trials.on_trial(file_digest(b"third"))
+    assert trial is not None
+    assert (trial.running, trial.worked) == (True, WORKED), "not by what the second one read"
+    assert box.start()[1] == "first", "it was killed: not the second one, of which nobody knows"
+    one, runs = box.start("second")
+    assert (runs, one.fallback) == ("second", ""), "nothing was wrong with it"
+
+
+def test_a_file_that_the_operator_signs_leaves_the_technician_s_trial_as_it_is(
+    box: TriedBox,
+) -> None:
+    """On a box with a site file of its own the signed one is not used: the daemon is started anew,
+    and that is all."""
+    box.announce("mine", 600)
+    one, _ = box.start("mine")
+    before = one.trials.on_trial(file_digest(b"mine"))
+    one.stopped(WorkingParts())
+    one, runs = box.start()
+    assert (runs, one.trials.on_trial(file_digest(b"mine"))) == ("mine", before)
+
+
 def test_a_file_that_is_edited_by_hand_has_its_three_starts_as_before(box: TriedBox) -> None:
     assert [box.start("new")[1] for _ in range(4)] == ["new", "new", "new", "old"]
 
@@ -144,6 +177,96 @@ def test_a_kill_while_it_is_applied_leaves_the_one_or_the_other(box: TriedBox, l
     trial = one.trials.on_trial(file_digest(b"new"))
     assert trial is not None
     assert (trial.running, trial.confirm_s) == (left == "in place", 600)
+
+
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("by_hand", ["edited", "old"])
+def test_a_file_that_a_person_puts_in_its_place_ends_the_trial(
+    box: TriedBox, killed: bool, by_hand: str
+) -> None:
+    """It is the person's word. The last good one stays what it was until the new one runs well."""
+    box.announce("new", 600)
+    one, _ = box.start("new")
+    if not killed:
+        one.stopped(WORKED)
+    one, runs = box.start(by_hand)
+    assert (runs, one.fallback) == (by_hand, "")
+    state = one.trials.read()
+    assert (state.trial, state.announced, state.rejected) == (None, None, ())
+    assert file_digest(b"new")[:12] in one.trials.left_text(file_digest(by_hand.encode()))
+    assert one.trials.left_text(file_digest(b"third")) == ""
+    assert (box.state / GOOD_NAME).read_text() == "old"
+    one.stopped(WorkingParts())
+    assert box.start("new")[1] == "new", "nothing speaks against it"
+    assert one.trials.read().trial is None, "and it has no trial, and no time that is over"
+
+
+def test_a_rejected_file_that_a_person_puts_in_its_place_ends_the_trial_too(box: TriedBox) -> None:
+    box.announce("bad word")
+    box.start("bad word")
+    box.announce("new")
+    box.start("new")
+    one, runs = box.start("bad word")
+    assert runs == "old"
+    assert one.trials.read().trial is None
+
+
+def test_a_site_file_that_cannot_be_read_ends_no_trial(box: TriedBox) -> None:
+    box.announce("new")
+    one, _ = box.start("new")
+    one.stopped()
+    box.start("")
+    assert one.trials.read().trial is not None
+
+
+def test_what_a_file_can_read_that_was_edited_by_hand_is_no_measure(box: TriedBox) -> None:
+    one, _ = box.start("edited")
+    one.stopped(WorkingParts())
+    assert one.trials.read().worked == WORKED, "of the last good one"
+
+
+def test_a_rejected_file_that_is_applied_while_no_daemon_runs_is_tried_by_the_next_start(
+    box: TriedBox,
+) -> None:
+    box.announce("new")
+    box.start("new")
+    one, _ = box.start()
+    one.stopped()
+    file = SiteFile(box.file)
+    file.replace(b"new", file.digest, told=False)  # as `kerbstone config apply`, over itself
+    one, runs = box.start()
+    assert (runs, one.fallback) == ("new", "")
+    assert one.trials.on_trial(file_digest(b"new")) is not None
+    one, runs = box.start()
+    assert runs == "old", "it was killed in its trial: an apply is for one trial"
+    file.replace(b"new", file.digest, told=False)
+    assert box.start()[1] == "new", "and the next one for another"
+
+
+def test_a_file_that_failed_three_times_is_tried_when_it_is_applied(box: TriedBox) -> None:
+    assert [box.start("new")[1] for _ in range(4)][-1] == "old"
+    file = SiteFile(box.file)
+    file.replace(b"new", file.digest, told=False)
+    assert box.start()[1] == "new"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[" * 900, b"x" * 5000])
+def test_a_damaged_mark_of_an_apply_is_none(box: TriedBox, damage: bytes) -> None:
+    box.announce("new")
+    box.start("new")
+    box.start()
+    apply_mark_file(box.file).write_bytes(damage)
+    assert box.start()[1] == "old"
+
+
+def test_an_apply_that_the_daemon_was_told_of_takes_an_older_mark_away(box: TriedBox) -> None:
+    file = SiteFile(box.file)
+    file.replace(b"new", file.digest, told=False)
+    file.replace(b"old", file.digest)
+    box.announce("new")
+    file.replace(b"new", file.digest)
+    box.start()
+    assert [box.start()[1] for _ in range(2)] == ["old", "old"]
 
 
 def test_a_stop_in_order_neither_ends_nor_restarts_the_trial(box: TriedBox) -> None:

@@ -19,18 +19,28 @@ GOOD_NS = 300 * S
 WELL = TrialSight(0, connected=True, carrier=True, healthy=True)
 
 
-def judge(*, uplink: bool = True, watched: Iterable[str] = ("meter",)) -> TrialJudge:
+def judge(
+    *, uplink: bool = True, watched: Iterable[str] = ("meter",), brokers: int = 1
+) -> TrialJudge:
     return TrialJudge(
-        0, uplink=uplink, former="mqtt://old", watched=frozenset(watched), good_ns=GOOD_NS
-    )
+        0, uplink=uplink, former="mqtt://old", watched=frozenset(watched), good_ns=GOOD_NS,
+        brokers=brokers,
+    )  # fmt: skip
 
 
 def look_until(
-    one: TrialJudge, sight: TrialSight, to_s: int, from_s: int = 0, *, answers: bool | None = None
+    one: TrialJudge,
+    sight: TrialSight,
+    to_s: int,
+    from_s: int = 0,
+    *,
+    answers: bool | None = None,
+    tries_s: int = 20,
 ) -> tuple[int, TrialFinding | None]:
-    """A look each ten seconds; when it was found, and what."""
+    """A look each ten seconds, and an attempt to connect each `tries_s`, which fails; when it was
+    found, and what."""
     for second in range(from_s, to_s + 1, 10):
-        now = replace(sight, now_ns=second * S)
+        now = replace(sight, now_ns=second * S, failures=sight.failures + second // tries_s)
         if one.wants_probe(now):
             now = replace(now, former_answers=answers)
         if (found := one.look(now)) is not None:
@@ -67,7 +77,30 @@ def test_an_outage_of_both_neither_ends_the_trial_nor_confirms_it() -> None:
     assert one.held == HELD_LINK
     second, found = look_until(one, apart, 7300, 7210, answers=True)
     assert found is not None, "the outage is over, and it is still deaf"
-    assert second <= 7230
+    assert second <= 7270, "two attempts have failed meanwhile"
+
+
+def test_nobody_is_deaf_who_has_not_tried_since_the_former_broker_is_back() -> None:
+    """After an outage an attempt waits up to half a minute, or as long as the city spreads its
+    boxes; one that was under way when the broker came back says nothing."""
+    one = judge()
+    apart = replace(WELL, connected=False)
+    look_until(one, apart, 7200, answers=False)
+    waits = replace(apart, failures=500)
+    assert look_until(one, waits, 10_800, 7210, answers=True, tries_s=10**6)[1] is None
+    under_way = replace(apart, failures=501)
+    assert look_until(one, under_way, 11_000, 10_810, answers=True, tries_s=10**6)[1] is None
+    failed = replace(apart, failures=502, now_ns=11_010 * S, former_answers=True)
+    assert one.look(failed) is not None
+
+
+def test_each_of_its_brokers_is_tried() -> None:
+    apart = replace(WELL, connected=False)
+    when = [
+        look_until(judge(brokers=brokers), apart, 900, answers=True, tries_s=30)[0]
+        for brokers in (1, 4)
+    ]
+    assert when == [150, 240]
 
 
 def test_after_an_outage_a_good_one_is_confirmed() -> None:

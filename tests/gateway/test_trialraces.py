@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from edge.config import Site
-from edge.gateway.changescope import ChangeScope
 from edge.gateway.lastgood import file_digest
 from edge.gateway.trieddaemon import ConfigChangeError
 from tests.gateway.test_trialwatch import PlayedBox, at_once, played
@@ -82,10 +80,7 @@ async def test_a_file_that_could_not_be_taken_is_not_put_in_place(tmp_path: Path
     """While a bus waits for the end of its window, `apply` is refused before that."""
 
     async def scene(box: PlayedBox) -> None:
-        async def never(site: Site, scope: ChangeScope) -> None:
-            await asyncio.Event().wait()
-
-        box.daemon.change = never  # type: ignore[method-assign]
+        box.daemon.waits_s = 800.0
         await box.take(box.text.replace("0x44", "0x45"))
         with pytest.raises(ConfigChangeError, match="a change is under way: bus hut"):
             box.control.announce("a" * 64, 0)
@@ -229,13 +224,7 @@ async def test_the_time_to_confirm_begins_when_the_change_is_made(tmp_path: Path
     """Buses change at the end of a window, and that may be a quarter of an hour away."""
 
     async def scene(box: PlayedBox) -> None:
-        change = box.daemon.change
-
-        async def later(site: Site, scope: ChangeScope) -> None:
-            await box.clock.sleep_until(box.clock.mono_ns + 800 * 10**9)
-            await change(site, scope)
-
-        box.daemon.change = later  # type: ignore[method-assign]
+        box.daemon.waits_s = 800.0
         await box.take(box.text.replace("0x44", "0x45"), confirm_s=600)
         await box.run(805)
         assert box.daemon.changed == [["bus hut"]]
@@ -243,5 +232,87 @@ async def test_the_time_to_confirm_begins_when_the_change_is_made(tmp_path: Path
         assert box.state == ("trial", "")
         await box.run(505)
         assert box.state[1] == "unconfirmed" or "bus hut" in box.control.waiting
+
+    await played(tmp_path, scene)
+
+
+async def test_a_rollback_withdraws_a_change_that_waits_for_its_window(tmp_path: Path) -> None:
+    """The technician is not told to come back in a quarter of an hour."""
+
+    async def scene(box: PlayedBox) -> None:
+        box.daemon.waits_s = 800.0
+        await box.take(new := box.text.replace("0x44", "0x45"), confirm_s=600)
+        await box.run(10)
+        scope = await box.control.roll_back(digest_of(new))
+        assert scope.restarts == [], "nothing had begun"
+        await box.run(1)
+        assert box.state == ("rolled_back", "by_hand")
+        assert box.outcome == ("rolled_back", "by_hand")
+        assert box.control.waiting == ""
+        await box.run(900)
+        assert box.daemon.changed == [[]]
+        assert box.daemon.site.devices["hut_air"].options["address"] == 0x44
+        assert not box.daemon.stopped
+
+    box = await played(tmp_path, scene)
+    box.begin()  # it was killed then
+    assert box.state == ("rolled_back", "by_hand")
+
+
+async def test_a_rollback_takes_back_what_ran_before_a_change_that_waits(tmp_path: Path) -> None:
+    async def scene(box: PlayedBox) -> None:
+        await box.take(box.text.replace("unit = 1", "unit = 7"))
+        await box.run(10)
+        box.daemon.waits_s = 800.0
+        await box.take(second := box.text.replace("unit = 1", "unit = 8"))
+        await box.run(10)
+        assert (await box.control.roll_back(digest_of(second))).restarts == ["bus meters"]
+        assert box.state == ("rolled_back", "by_hand")
+        assert "bus meters" in box.control.waiting
+        await box.run(810)
+        assert box.daemon.site.devices["main"].options["unit"] == 1
+        assert box.daemon.changed == [["bus meters"], ["bus meters"]]
+
+    await played(tmp_path, scene)
+
+
+async def test_a_rollback_waits_for_a_change_that_has_begun(tmp_path: Path) -> None:
+    """In these seconds threads have ended that the new configuration begins again."""
+
+    async def scene(box: PlayedBox) -> None:
+        box.daemon.takes_s = 3.0
+        await box.take(new := box.text.replace("0x44", "0x45"))
+        await box.run(1)
+        both = [asyncio.create_task(box.control.roll_back(digest_of(new))) for _ in range(2)]
+        await box.run(1)
+        assert not any(each.done() for each in both)
+        await box.run(2)
+        first, second = await asyncio.gather(*both, return_exceptions=True)
+        assert not isinstance(first, BaseException)
+        assert first.restarts == ["bus hut"]
+        assert isinstance(second, ConfigChangeError), "it is rolled back once"
+        await box.run(5)
+        assert box.daemon.changed == [["bus hut"], ["bus hut"]]
+        assert box.state == ("rolled_back", "by_hand")
+
+    await played(tmp_path, scene)
+
+
+async def test_what_waits_is_not_blamed_for_a_gateway_that_is_deaf_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """Nothing of it is in use yet, and it may mend the broker. It has its own time afterwards."""
+
+    async def scene(box: PlayedBox) -> None:
+        box.former_answers, box.daemon.gateway.connected = True, False
+        await box.take(box.text.replace("a.example", "b.example"))
+        await box.run(30)
+        box.daemon.waits_s = 800.0
+        second = box.text.replace("a.example", "b.example").replace("unit = 1", "unit = 8")
+        await box.take(second)
+        await box.run(790)
+        assert box.state == ("trial", "")
+        await box.run(150)
+        assert box.state == ("rolled_back", "deaf")
 
     await played(tmp_path, scene)

@@ -18,6 +18,7 @@ from edge.gateway.trialstate import (
     OpenTrial,
     RejectedConfig,
     TrialMoment,
+    TrialNotKeptError,
     TrialState,
     WorkingParts,
     parse_trial_state,
@@ -165,9 +166,19 @@ def test_whatever_lies_there_is_read_without_an_error(data: bytes) -> None:
     assert isinstance(parse_trial_state(data), TrialState)
 
 
-def test_what_is_no_file_stops_nothing(tmp_path: Path) -> None:
+def test_what_cannot_be_kept_did_not_happen_and_what_ends_a_trial_goes_on_in_memory(
+    tmp_path: Path,
+) -> None:
     (tmp_path / TRIAL_NAME).mkdir()
     trials = ConfigTrials(tmp_path)
     assert trials.read() == TrialState()
-    trials.open(A)
-    assert trials.on_trial(A) is not None, "in memory it goes on"
+    for step in (
+        lambda: trials.open(A, WORKED),
+        lambda: trials.begin(A, NOW),
+        lambda: trials.confirm(A, 7),
+    ):
+        with pytest.raises(TrialNotKeptError, match=f"{TRIAL_NAME}: Is a directory"):
+            step()
+        assert trials.state == TrialState()
+    trials.reject(A, "deaf", "not connected", 7)
+    assert trials.rejected(A) is not None

@@ -16,7 +16,7 @@ from edge.gateway.changescope import ChangeScope
 from edge.gateway.lastgood import GOOD_NAME, LastGood, file_digest
 from edge.gateway.trialstate import WorkingParts
 from edge.gateway.trialwatch import ConfigControl
-from edge.gateway.trieddaemon import ConfigChangeError
+from edge.gateway.trieddaemon import ChangeWithdrawnError, ConfigChangeError
 from edge.identity.configoutcome import OUTCOME_NAME, read_config_outcome
 from edge.wire.contract.boxevent import AlarmKind, Configuration
 from tests.config.test_sitechanges import SITE
@@ -30,10 +30,16 @@ HEARD = SITE + '[store]\nrun_dir = "{folder}/run"\n'
 class PlayedGateway:
     """Well, unless a test says otherwise."""
 
+    clock: VirtualClock
     connected: bool = True
+    tries_every_s: int = 20  # while it is not connected
     fails: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     events: list[tuple[Any, Any]] = field(default_factory=list)
+
+    @property
+    def connection_failures(self) -> int:
+        return self.clock.mono_ns // (self.tries_every_s * S)
 
     def healthy(self, now_ns: int) -> bool:
         return True
@@ -63,10 +69,14 @@ class PlayedGateway:
 
 @dataclass
 class PlayedDaemon:
-    """Changes at once, and says what it was asked."""
+    """Says what it was asked. A change waits for `waits_s`, in which it can be withdrawn, and then
+    takes `takes_s`."""
 
     site: Site
-    gateway: PlayedGateway = field(default_factory=PlayedGateway)
+    clock: VirtualClock
+    gateway: PlayedGateway
+    waits_s: float = 0.0
+    takes_s: float = 0.0
     changed: list[list[str]] = field(default_factory=list)
     stopped: bool = False
     becomes: Callable[[Site], None] = lambda site: None
@@ -77,7 +87,18 @@ class PlayedDaemon:
     def can_change(self, site: Site) -> bool:
         return True
 
-    async def change(self, site: Site, scope: ChangeScope) -> None:
+    async def change(self, site: Site, scope: ChangeScope, withdrawn: asyncio.Event | None) -> None:
+        if scope.buses and self.waits_s:
+            until_ns = self.clock.mono_ns + int(self.waits_s * S)
+            ending = asyncio.ensure_future(self.clock.sleep_until(until_ns))
+            stop = asyncio.ensure_future((withdrawn or asyncio.Event()).wait())
+            await asyncio.wait((ending, stop), return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            stop.cancel()
+            if withdrawn is not None and withdrawn.is_set():
+                raise ChangeWithdrawnError
+        if self.takes_s:
+            await self.clock.sleep_until(self.clock.mono_ns + int(self.takes_s * S))
         self.changed.append(scope.restarts)
         self.site = site
         self.becomes(site)
@@ -106,7 +127,8 @@ class PlayedBox:
     def begin(self) -> None:
         """A process starts, with what lies there."""
         self.last = LastGood(self.folder / "state", self.file, boot="b")
-        self.daemon = PlayedDaemon(self.last.choose(0, self.clock.mono_ns))
+        site = self.last.choose(0, self.clock.mono_ns)
+        self.daemon = PlayedDaemon(site, self.clock, PlayedGateway(self.clock))
         self.control = ConfigControl(
             self.last, self.clock, "b",
             probe=lambda places: self.former_answers, carrier=lambda: self.plugged,
@@ -138,8 +160,8 @@ class PlayedBox:
 Scene = Callable[[PlayedBox], Coroutine[Any, Any, None]]
 
 
-async def played(folder: Path, scene: Scene) -> PlayedBox:
-    box = PlayedBox(folder)
+async def played(folder: Path, scene: Scene, box: PlayedBox | None = None) -> PlayedBox:
+    box = box or PlayedBox(folder)
     watching = asyncio.create_task(box.control.watch(box.daemon))
     try:
         await box.run(0.1)
@@ -154,6 +176,7 @@ async def test_a_good_change_of_the_broker_is_confirmed_after_five_minutes(tmp_p
     async def scene(box: PlayedBox) -> None:
         new = box.text.replace("a.example", "b.example")
         assert (await box.take(new)).restarts == ["uplink"]
+        assert box.control.trial_word(file_digest(new.encode())) == "open"
         await box.run(290)
         assert box.state == ("trial", "")
         await box.run(30)
@@ -190,6 +213,24 @@ async def test_an_outage_holds_the_trial_open_and_its_end_decides(tmp_path: Path
         await box.run(7200)
         assert box.state == ("trial", ""), "neither rolled back nor confirmed"
         assert "neither" in box.control.trial_text()
+        box.daemon.gateway.connected = True
+        await box.run(330)
+        assert box.state == ("confirmed", "")
+
+    await played(tmp_path, scene)
+
+
+async def test_a_broker_that_comes_back_is_given_time_until_it_was_tried(tmp_path: Path) -> None:
+    """After an outage a box waits before it tries again, and the city may spread its boxes over an
+    hour: nobody is deaf who has not tried."""
+
+    async def scene(box: PlayedBox) -> None:
+        box.daemon.gateway.connected = False
+        await box.take(box.text.replace("a.example", "b.example"))
+        await box.run(7200)
+        box.former_answers, box.daemon.gateway.tries_every_s = True, 10**6
+        await box.run(3600)
+        assert box.state == ("trial", "")
         box.daemon.gateway.connected = True
         await box.run(330)
         assert box.state == ("confirmed", "")
@@ -351,12 +392,49 @@ async def test_the_last_good_one_applied_again_needs_no_trial(tmp_path: Path) ->
     async def scene(box: PlayedBox) -> None:
         await box.take(box.text.replace("unit = 1", "unit = 7"))
         await box.run(5)
-        await box.take(box.text)
+        await box.take(box.text, confirm_s=600)
+        assert box.control.trial_word(file_digest(box.text.encode())) == "good"
         await box.run(5)
         assert box.control.status()["trial"] is None
+        assert box.last.trials.state.trial is None, "and that of the other one is over"
         assert box.daemon.site.devices["main"].options["unit"] == 1
+        await box.run(10)
+        assert box.daemon.gateway.events == [("trial", None), ("replaced", None)]
 
     await played(tmp_path, scene)
+
+
+async def test_a_file_that_is_edited_by_hand_in_a_trial_ends_it_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    box = PlayedBox(tmp_path)
+    watching = asyncio.create_task(box.control.watch(box.daemon))
+    await box.run(0.1)
+    new = box.text.replace("unit = 1", "unit = 7")
+    await box.take(new, confirm_s=3600)
+    box.file.write_text(box.text.replace("unit = 1", "unit = 8"))
+    box.control.confirm(file_digest(new.encode()))
+    await box.run(400)
+    found = box.control.status()
+    assert (found["state"], found["changed"]) == ("trial", True)
+    assert "has been edited since" in found["trial"]["held"]
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    box.last.stopped(WorkingParts())
+    box.begin()
+    watching = asyncio.create_task(box.control.watch(box.daemon))
+    await box.run(1)
+    found = box.control.status()
+    assert (found["state"], found["trial"]) == ("none", None)
+    assert file_digest(new.encode())[:12] in found["text"]
+    assert box.daemon.gateway.events == [("replaced", None)]
+    await box.run(330)
+    found = box.control.status()
+    assert (found["state"], found["text"]) == ("confirmed", "")
+    assert "unit = 8" in (box.folder / "state" / GOOD_NAME).read_text()
+    assert box.daemon.gateway.events == [("replaced", None)], "once"
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 def test_the_played_site_is_one(tmp_path: Path) -> None:
@@ -374,6 +452,7 @@ async def test_without_one_that_ran_well_there_is_no_trial_and_nothing_is_promis
         with pytest.raises(ConfigChangeError, match="nothing could come back"):
             box.control.announce(file_digest(new.encode()), 600)
         await box.take(new)
+        assert box.control.trial_word(file_digest(new.encode())) == "nothing"
         box.daemon.gateway.connected, box.former_answers = False, True
         await box.run(700)
         assert box.control.status()["trial"] is None

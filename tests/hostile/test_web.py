@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -18,47 +18,11 @@ from edge.web.boundedhttp import REQUEST_S
 from edge.web.listener import CONNECTIONS
 from edge.web.livefeed import VIEWERS
 from tests.cli.answering_daemon import answering
+from tests.hostile.scriptanswers import ANSWERS
 from tests.kit.webpage import Browser, WebPage, trusting
 from tests.long import more, size
 
-SCRIPT: Final = "<img src=x onerror=alert(1)>'\"</script><script>alert(2)</script>\u202e\n\r\x00"
 GROWTH_MIB: Final = 12.0
-LIVE: Final[dict[str, Any]] = {
-    "site": SCRIPT, "gateway": SCRIPT, "site_name": SCRIPT, "names": {SCRIPT: SCRIPT},
-    "devices": [{"name": SCRIPT, "bus": SCRIPT, "driver": SCRIPT, "state": SCRIPT, "text": SCRIPT,
-        "every_s": 1.0, "reads": 1, "errors": 1, "age_s": 1.0, "unsettled": SCRIPT,
-        "readings": [{"point": SCRIPT, "value": SCRIPT, "unit": SCRIPT, "quality": SCRIPT}],
-        "health": {SCRIPT: SCRIPT}}],
-    "lanes": [{"name": SCRIPT, "approach": SCRIPT, "kind": SCRIPT,
-        "loops": [{"name": SCRIPT, "line": SCRIPT, "on": None, "edge_age_s": 1.0, "edges": 1,
-            "edges_hour": 1, "watched_age_s": 1.0, "closed": SCRIPT}],
-        "window": {"age_s": 1.0, "length_s": 60.0, "volume": 1, "health": SCRIPT},
-        "since_window": {"vehicles": 1, "more": False},
-        "vehicles": [{"age_s": 1.0, "speed_kmh": 50.0, "length_m": 4.5, "class": SCRIPT}]}],
-    "contacts": [{"name": SCRIPT, "line": SCRIPT, "kind": SCRIPT, "on": None, "edge_age_s": None,
-        "edges": 0, "closed": SCRIPT, "window": None}],
-    "link": {"connected": False, "failure": SCRIPT, "remedy": SCRIPT, "trouble": SCRIPT,
-        "brokers": [SCRIPT], "for_s": 1.0, "confirmed_s": None, "denied": [SCRIPT]},
-    "queue": {"rows": 1, "confirmed": 0, "size": 1, "limit": 2, "age_s": 1.0, "dropped": 1,
-        "in_memory": SCRIPT},
-    "issues": [{"kind": SCRIPT, "about": SCRIPT, "name": SCRIPT, "severity": "fault",
-        "cause": SCRIPT, "remedy": SCRIPT, "for_s": 1.0, "told": False}],
-    "clock": {"tq": SCRIPT, "wall_s": 1, "steps": 0}, "uptime_s": 1.0,
-}  # fmt: skip
-FLAG: Final = {
-    "event": SCRIPT, "source": SCRIPT, "state": "on", "age_s": 1.0, "point": SCRIPT,
-    "fault": SCRIPT, "cause": SCRIPT, "meant": SCRIPT, "by": SCRIPT, "text": SCRIPT,
-}  # fmt: skip
-FRAME: Final = {"age_s": 1.0, "way": "error", "hex": "00", "size": 1, "note": SCRIPT}
-ANSWERS: Final[dict[str, dict[str, Any]]] = {
-    "live": LIVE,
-    "status": {"gateway": SCRIPT},
-    "flags": {"up": [FLAG], "turned": [FLAG]},
-    "frames": {"bus": SCRIPT, "has_frames": True, "frames": [FRAME]},
-    "history": {"source": SCRIPT, "slot_s": 120.0, "since_s": 240.0, "started_s": 99.0,
-        "courses": [{"point": SCRIPT, "measure": "mean", "values": [1.0, 2.0],
-            "words": [[0, 1, SCRIPT]]}]},
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -319,70 +283,6 @@ def test_a_viewer_that_does_not_read_takes_no_memory(own_page: WebPage) -> None:
         assert own_page.rss_mib() - before < GROWTH_MIB
 
 
-def strictly(text: bytes) -> Any:
-    """As a browser reads JSON, which knows neither NaN nor Infinity."""
-
-    def refuse(word: str) -> Any:
-        raise AssertionError(f"no browser reads {word}")
-
-    return json.loads(text.decode(), parse_constant=refuse)
-
-
-def test_numbers_and_letters_of_the_daemon_that_no_browser_reads_hide_nothing_else(
-    tmp_path: Path,
-) -> None:
-    odd = {"nan": float("nan"), "more": [float("inf"), 1.5], "name": "a\ud800b", "\udcff": 1}
-    answers = {"live": {**LIVE, "queue": odd}, "status": odd}
-    with answering(tmp_path / "run", answers), WebPage(tmp_path, tmp_path / "run") as page:
-        browser = page.browser()
-        browser.log_in()
-        read = {"nan": None, "more": [None, 1.5], "name": "a?b", "?": 1}
-        answer = browser.get("/api/ask/status")
-        assert answer.status == 200
-        assert strictly(answer.body) == read
-        found: dict[str, Any] = {}
-        with browser.stream("/api/events?parts=queue,box") as events:
-            while len(found) < 3:
-                line = events.readline().decode()
-                assert line, "the stream has ended"
-                if line.startswith("event: "):
-                    found[line[7:].strip()] = strictly(events.readline()[6:])
-        assert found["queue"] == read
-        assert found["box"]["site"] == SCRIPT
-        assert "Traceback" not in page.log()
-
-
-@pytest.mark.parametrize("size_kb", [1, 5000])
-def test_an_answer_that_is_none_of_a_daemon_is_said_to_be_so(tmp_path: Path, size_kb: int) -> None:
-    """Too deep for one stack and not for another, or longer than any answer."""
-    data = b'{"ok":true,"a":' + b"[" * 970 + b"]" * 970 + b"}\n"
-    if size_kb > 1000:
-        data = b"x" * (size_kb << 10)
-    run = tmp_path / "run"
-    run.mkdir()
-    with (
-        socket.socket(socket.AF_UNIX) as listening,
-        WebPage(tmp_path, run) as page,
-    ):
-        listening.bind(str(run / "control.sock"))
-        listening.listen()
-
-        def answer() -> None:
-            link, _ = listening.accept()
-            with link, contextlib.suppress(OSError):
-                link.recv(65536)
-                link.sendall(data)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        browser = page.browser()
-        browser.log_in()
-        found = browser.get("/api/ask/status")
-        thread.join(20)
-        assert (found.status, found.json["error"]) == (409, "daemon_refused")
-        assert "no daemon of this version" in found.json["text"]
-
-
 def test_a_change_with_numbers_or_letters_that_do_not_exist_is_refused(page: WebPage) -> None:
     browser = page.browser()
     browser.log_in()
@@ -413,35 +313,3 @@ def test_what_a_stranger_sends_is_no_line_of_the_log(own_page: WebPage) -> None:
         raw(own_page, b"GET /\x1b[31mred\r\nX", 0.2)
         raw(own_page, b"GARBAGE\r\n\r\n", 0.2)
     assert own_page.log().count("\n") < 10
-
-
-def test_a_script_in_every_name_is_text(page: WebPage) -> None:
-    """In a real browser: nothing of it runs, nothing of it becomes an element."""
-    from tests.kit.browser import missing, open_browser, open_tab
-
-    if why := missing():
-        pytest.skip(why)
-    with open_browser() as browser:
-        for language in ("en", "zh"):
-            tab = open_tab(browser, "phone", language)
-            said: list[str] = []
-            tab.on(
-                "dialog", lambda dialog, said=said: (said.append(dialog.message), dialog.dismiss())
-            )
-            tab.on("pageerror", lambda error, said=said: said.append(str(error)))
-            tab.goto(f"{page.url}/")
-            tab.fill("#secret", page.secret)
-            tab.press("#secret", "Enter")
-            tab.wait_for_selector(".page.overview")
-            for name in ("overview", "lanes", "values", "devices", "queue", "flags", "log"):
-                tab.goto(f"{page.url}/#/{name}")
-                tab.wait_for_selector(f".page.{name}")
-                tab.wait_for_timeout(900)
-                for part in tab.query_selector_all("details > summary"):
-                    part.click()
-                tab.wait_for_timeout(500)
-                assert tab.locator("main img, main script").count() == 0, name
-                if name != "log":
-                    assert "onerror" in tab.locator("main").inner_text(), name
-            assert said == []
-            tab.context.close()

@@ -20,6 +20,8 @@ EXPOSED: Final = {
     "kerbstone-proposal.service": 2.5,
     "kerbstone-link.service": 2.0,
     "kerbstone-network.service": 2.5,
+    "kerbstone-web.service": 1.7,
+    "kerbstone-web@lo.service": 1.7,
 }
 STEADY: Final = ("kerbstone.service", "kerbstone-link.service", "kerbstone-network.service")
 UNIT: Final = "kerbstone.service"
@@ -151,7 +153,7 @@ def files(guest: Guest) -> str:
 def journal(guest: Guest) -> str:
     """What our units have said last, when something has gone wrong."""
     try:
-        return guest.run("journalctl -u 'kerbstone*' --no-hostname -n 80", 300, check=False)
+        return guest.run("journalctl -u 'kerbstone*' --no-hostname -n 120", 300, check=False)
     except ImageGuestError as error:
         return str(error)
 

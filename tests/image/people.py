@@ -144,11 +144,11 @@ class TwoPeople:
             raise ImageGuestError(f"scan has found no meter:\n{said}")
         return said
 
-    def typed(self, command: str) -> str:
-        """What a technician types who knows more than the page."""
+    def typed(self, command: str, given: str = "") -> str:
+        """What a technician types who knows more than the page; `given`: its standard input."""
         words = ["ssh", f"technician@{HOST_NAME}", command]
         done = subprocess.run(
-            words, env=self.environment, capture_output=True, text=True, check=False,
+            words, env=self.environment, input=given, capture_output=True, text=True, check=False,
             timeout=ANSWER_S,
         )  # fmt: skip
         return done.stdout + done.stderr

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.image import inside
+from tests.image import boxpage, boxtrial, inside
 from tests.image.guest import ImageGuestError
 from tests.image.scene import GATEWAY, ImageScene, check, missing_none
 from tests.kit.cardpage import BOX, CITY, OPERATOR, SERVER
@@ -38,6 +38,7 @@ TOOLS: Final = {
 VOLTS: Final = 230.0  # what the meter measures, see drivers/sim/typical.py
 CODE: Final = r"not enrolled, gw-17, ([A-Z2-7]{4}-[A-Z2-7]{4})"
 RECORD_S: Final = 600.0
+SIGNED_S: Final = 180.0  # some 27 s on an idle machine: see docs/card.md, "within a minute"
 PERIOD_S: Final = 5  # of the second configuration
 PUBLIC_KEY: Final = "kerbstone-ssh.pub"
 
@@ -80,7 +81,7 @@ def configured_from_the_box(scene: ImageScene) -> None:
     said, _ = proposing.communicate(timeout=300)
     took_s = time.monotonic() - signed
     check(proposing.returncode == 0 and "signed: configuration" in said, f"propose: {said}")
-    check(took_s < 60, f"{took_s:.0f} s from the signature to the box")
+    check(took_s < SIGNED_S, f"{took_s:.0f} s from the signature to the box")
     scene.say(f"signed, and on the box {took_s:.0f} s later")
 
 
@@ -148,7 +149,7 @@ def configured(scene: ImageScene) -> None:
     said, _ = proposing.communicate(timeout=300)
     took_s = time.monotonic() - signed
     check(proposing.returncode == 0 and "as it was proposed" in said, f"propose: {said}")
-    check(took_s < 60, f"{took_s:.0f} s from the signature to the box")
+    check(took_s < SIGNED_S, f"{took_s:.0f} s from the signature to the box")
     scene.say(f"signed, and on the box {took_s:.0f} s later")
 
     def looks_new() -> bool:
@@ -200,6 +201,8 @@ def by_ssh(scene: ImageScene) -> None:
     check({"kerbstone", "i2c", "gpio", "dialout"} <= set(said.stdout.split()), f"groups: {said}")
     other = knock(scene, "id", "-o", "PubkeyAuthentication=no")
     check("Permission denied (publickey)" in other.stderr, f"only keys are offered: {other}")
+    within = knock(scene, "true", "-W", "127.0.0.1:22")
+    check("prohibited" in within.stderr, f"it forwards to other places than the page: {within}")
     for user in ("technician", "root"):
         page = knock(scene, "kerbstone status 2>&1", user=user)
         there = page.returncode in (0, 1) and "connected to mqtts://" in page.stdout
@@ -233,7 +236,12 @@ STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
     "a record in the city's store": first_record,
     "from inside": looked_at,
     "secrets": secrets_stay,
+    "the page": boxpage.page_looked_at,
+    "five minutes later": boxpage.page_gone,
     "another configuration": configured,
+    "its trial": boxtrial.signed_tried,
+    "a file of the box's own": boxtrial.own_file,
+    "a file that fills the memory": boxtrial.memory_filled,
     "reboot, without a key for ssh": lambda scene: again(scene, "reboot"),
     "nobody can log in": nobody_in,
     "power cut": lambda scene: again(scene, "cut"),
@@ -263,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, step in STEPS.items():
             scene.say(f"== {name}")
             step(scene)
-    except (ImageGuestError, RuntimeError) as error:
+    except (ImageGuestError, RuntimeError, OSError) as error:
         scene.say(f"FAILED: {error}")
         print(inside.journal(scene.guest) if scene.boots else "")
         print(f"all that was said is in {folder}", file=sys.stderr)

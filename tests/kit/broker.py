@@ -38,9 +38,12 @@ def free_port() -> int:
 class Mosquitto:
     """Started by `start`, which may be called again after `kill`."""
 
-    def __init__(self, folder: Path, conf: str = "allow_anonymous true\n") -> None:
+    def __init__(
+        self, folder: Path, conf: str = "allow_anonymous true\n", also_at: str = ""
+    ) -> None:
+        """`also_at`: an address of this machine where it listens beside 127.0.0.1."""
         self.folder, self.port = folder, free_port()
-        self._conf = conf
+        self._conf = f"{conf}listener {self.port} {also_at}\n" if also_at else conf
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -19,6 +19,7 @@ from edge.platform.recordstore import RecordStore
 from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.gateway import GatewayProcess
 from tests.kit.memory import in_memory
+from tests.kit.memorygroup import MemoryGroup, NoGroupError
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 from tests.kit.rabbit import RabbitNode
 from tests.kit.rabbit import missing as no_rabbit
@@ -35,6 +36,17 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     one = Mosquitto(folder, PERSISTENT.format(folder)).start()
     yield one
     one.kill()
+
+
+@pytest.fixture
+def group() -> Iterator[MemoryGroup]:
+    """A group of processes with a limit of memory of its own, if we may make one."""
+    try:
+        made = MemoryGroup()
+    except NoGroupError as error:
+        pytest.skip(str(error))
+    yield made
+    made.close()
 
 
 @pytest.fixture

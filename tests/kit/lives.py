@@ -24,6 +24,7 @@ import drivers
 from edge.acquire.stage import Stage
 from edge.config import Site, load_site
 from edge.core import Contact, Draft, Edge, Envelope, Record, RecordKey, Stamp, Stream, Sweep
+from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
@@ -259,7 +260,9 @@ class GatewayLife:
         left: int | None = None,
         torn: bool = False,
         opening_ns: int | None = 0,
+        serial: str | None = None,
     ) -> None:
+        """`serial`: of the board on which it runs; None: nobody asks which one it is."""
         self.box, self.left, self.torn = box, left, torn
         self.steps = 0
         self.now_ns = now_ns  # of the wires
@@ -281,6 +284,7 @@ class GatewayLife:
             wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
             urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor, watch=None,
             progress=Progress(),
+            box_change=None if serial is None else BoxChange(box.folder, serial),
             offer=lambda rows, now_ns: self.offered.append(rows),
         )  # fmt: skip
         done(self.committer.recover())

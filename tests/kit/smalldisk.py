@@ -45,6 +45,12 @@ class SmallDisk:
     def free(self) -> None:
         self._ballast.unlink()
 
+    def protect(self, *, on: bool) -> None:
+        """As the kernel does it to a card that fails: nothing can be written, all can be read."""
+        assert self.small
+        options = "remount,ro" if on else "remount,rw"
+        subprocess.run(["mount", "-o", options, self.folder], check=True)
+
     def close(self) -> None:
         if self.small:
             subprocess.run(["umount", "--lazy", self.folder], check=True)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from edge.core.pagecertificate import LOGIN_NAME
 from edge.core.secrethash import hash_secret
@@ -48,6 +48,16 @@ class Answer:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+class ReachedPage(Protocol):
+    """A page on a port of this machine, wherever it runs."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def secret(self) -> str: ...
 
 
 class WebPage:
@@ -144,7 +154,7 @@ def trusting() -> ssl.SSLContext:
 class Browser:
     """Keeps the cookie and the token of the page, as a browser does."""
 
-    page: WebPage
+    page: ReachedPage
     cookie: str = ""
     csrf: str = ""
     headers: dict[str, str] = field(default_factory=dict)
@@ -156,7 +166,7 @@ class Browser:
         """With all that the page's own script sends along; `headers` replace it."""
         sent = {
             "content_type": "application/json",
-            "origin": self.page.url,
+            "origin": f"https://127.0.0.1:{self.page.port}",
             CSRF_HEADER: self.csrf,
             **headers,
         }

@@ -29,6 +29,7 @@ from edge.outbox import AsyncOutbox
 from edge.uplink.sender import Sender
 from tests.kit.broker import Mosquitto
 from tests.kit.clock import NTP
+from tests.kit.faketime import FakeWall, needs_faketime
 from tests.kit.gateway import LOOPS, GatewayProcess, Records
 from tests.kit.street import LoopStreet
 from tests.kit.subscribed import ALL, end_us, events, once
@@ -38,7 +39,6 @@ HOUR, DAY = 3600 * S, 86_400 * S
 YEAR = 365 * DAY
 NEAR = S // 10
 BUSY_US = 10_000_000
-FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 # what a container cannot have: a kernel that says synchronised
 SYNCED = """
 import sys
@@ -195,29 +195,20 @@ async def test_a_restart_in_a_boot_that_was_certain_does_not_watch_again(tmp_pat
 
 
 class Faked(GatewayProcess):
-    """A daemon whose wall stands where a file says, while monotonic time is real.
+    """A daemon whose wall the test sets, while monotonic time is real.
 
     Its time service is an authentic one, so that it is believed at once.
     """
 
     def start(self) -> None:
-        self.set("+0")
+        self.wall = FakeWall(self.folder)
         text = self.config.read_text()
         self.config.write_text(text.replace("[site]\n", '[site]\ntime = "nts"\n', 1))
-        shown = (
-            f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.folder / 'wall'}",
-            "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
-        )  # fmt: skip
-        self.command = ("env", *shown, sys.executable, "-c", SYNCED)  # type: ignore[misc]
+        self.command = (*self.wall.command, sys.executable, "-c", SYNCED)  # type: ignore[misc]
         super().start()
 
-    def set(self, shift: str) -> None:
-        new = self.folder / "wall.new"
-        new.write_text(f"{shift}\n")
-        new.replace(self.folder / "wall")
 
-
-@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not here: apt install libfaketime")
+@needs_faketime
 def test_a_process_whose_clock_is_set_goes_on(tmp_path: Path, broker: Mosquitto) -> None:
     records = Records(broker, tmp_path, *ALL)
     one = Faked(tmp_path, broker, LOOPS, period_s=1)
@@ -227,7 +218,7 @@ def test_a_process_whose_clock_is_set_goes_on(tmp_path: Path, broker: Mosquitto)
             records.wait(lambda r: r.of("traffic"))
             for shift in ("+20y", "-10y", "+0"):
                 at_ns = time.monotonic_ns()
-                one.set(shift)
+                one.wall.set(shift)
                 records.wait(lambda r, at=at_ns: came_since(r, at))  # type: ignore[misc]
             assert one.stop() == 0, one.log.read_text()
     finally:

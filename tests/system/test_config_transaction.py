@@ -20,6 +20,7 @@ from edge.gateway.lastgood import GOOD_NAME
 from edge.identity.configoutcome import OUTCOME_NAME, read_config_outcome
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import ROOT
+from tests.kit.hugesite import huge_site
 from tests.system.changingbox import ChangingBox, TriedBox
 
 HUT, HUT_OTHER = 'bus = "hut"\naddress = 0x44', 'bus = "hut"\naddress = 0x45'
@@ -154,7 +155,9 @@ def test_a_file_that_fills_the_memory_is_rolled_back_by_the_next_start(
         gateway = box.gateway
         assert isinstance(gateway, LimitedBox)
         gateway.limit = _resident_bytes(gateway.process.pid) + (40 << 20)
-        gateway.apply(huge_site(gateway.text), code=None)
+        gateway.apply(
+            huge_site(gateway.text.replace("spacing_m = 4.0", "spacing_m = 4.5")), code=None
+        )
 
         def as_systemd_does() -> bool:
             if not gateway.running:
@@ -169,19 +172,6 @@ def test_a_file_that_fills_the_memory_is_rolled_back_by_the_next_start(
         box.records.wait(lambda r: len(r.of("traffic")) > count)
         box.finish()
         assert box.twice() == []
-
-
-def huge_site(text: str) -> str:
-    """In order, and far too large."""
-    many = [text.replace("spacing_m = 4.0", "spacing_m = 4.5")]
-    for bus in range(8):
-        many.append(f'[bus.b{bus}]\nkind = "modbus-tcp"\nhost = "127.0.0.{bus + 2}"\n')
-        many += [
-            f'[device.m{bus}_{unit}]\ndriver = "sdm630"\nbus = "b{bus}"\nunit = {unit}\n'
-            for unit in range(1, 241)
-        ]
-    assert len("".join(many)) < 128 << 10
-    return "".join(many)
 
 
 def test_without_a_word_of_confirmation_it_comes_back(box: ChangingBox) -> None:
@@ -209,6 +199,84 @@ def test_a_rollback_by_hand_is_at_once(box: ChangingBox) -> None:
     found = box.gateway.until_state("confirmed")  # root's part has put the file back
     assert (found["reason"], box.gateway.text) == ("", before)
     check_whole(box)
+
+
+@pytest.fixture
+def slow_box(
+    tmp_path: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ChangingBox]:
+    """Its windows are so long that a person would wait."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    with ChangingBox(tmp_path, broker, period_s=30) as made:
+        count = len(made.records.of("traffic"))
+        made.records.wait(lambda r: len(r.of("traffic")) > count)
+        yield made
+
+
+def test_a_rollback_withdraws_a_change_that_waits_for_its_window(slow_box: ChangingBox) -> None:
+    before = slow_box.gateway.text
+    slow_box.gateway.apply(edited(slow_box, HUT, HUT_OTHER))
+    assert "bus hut" in slow_box.gateway.status()["waiting"]
+    began_s = time.monotonic()
+    back = slow_box.gateway.config_step("rollback")
+    assert back["restarts"] == []
+    slow_box.gateway.until_state("confirmed", 15)
+    assert time.monotonic() - began_s < 15
+    assert (slow_box.gateway.status()["waiting"], slow_box.gateway.text) == ("", before)
+    time.sleep(30)
+    check_whole(slow_box)
+    assert ("rolled_back", "by_hand") in slow_box.changes()
+    hut = [each for each in slow_box.records.of("air") if each["source"] == "hut_air"]
+    assert "bad:" not in json.dumps(hut), "its bus was read all the time"
+
+
+def test_the_connection_comes_back_before_the_buses(slow_box: ChangingBox) -> None:
+    """A gateway that is deaf does not wait for the end of a window to hear again."""
+    text = edited(slow_box, HUT, f'{HUT}\nname = "x"')
+    text = text.replace(slow_box.broker.url, "mqtt://127.0.0.1:1").replace("0.5", "0.25", 1)
+    applied = slow_box.gateway.apply(text)
+    assert applied["restarts"] == ["uplink", "bus hut"]
+    found = slow_box.gateway.until_state("rolled_back", 90)
+    assert found["reason"] == "deaf"
+    assert "bus hut" in found["waiting"]
+
+    def told() -> bool:
+        status = json.loads(slow_box.gateway.ask("status").stdout)
+        return bool(status["link"]["connected"])
+
+    slow_box.gateway.until(told, 10)
+    assert "bus hut" in slow_box.gateway.status()["waiting"]
+    check_whole(slow_box)
+
+
+def test_a_file_that_is_edited_by_hand_ends_the_trial_of_another_one(box: ChangingBox) -> None:
+    box.gateway.apply(edited(box, 'gateway = "gw-1"', 'gateway = "gw-1"\nname = "Kai"'))
+    box.gateway.config.write_text(edited(box, '"Kai"', '"Hand"'))
+    assert box.gateway.stop() == 0
+    box.gateway.start()
+    found = box.gateway.until_state("none")
+    assert found["trial"] is None
+    assert "is over without a verdict" in found["text"]
+    box.gateway.until_state("confirmed")
+    assert "Hand" in (box.gateway.state / GOOD_NAME).read_text()
+    box.finish()
+    assert box.changes() == [("trial", None), ("replaced", None)]
+
+
+def test_a_file_that_was_rolled_back_is_tried_when_it_is_applied_without_a_daemon(
+    box: ChangingBox,
+) -> None:
+    text = edited(box, 'gateway = "gw-1"', 'gateway = "gw-1"\nname = "Kai"')
+    box.gateway.apply(text)
+    box.gateway.config_step("rollback")
+    box.gateway.until_state("confirmed")
+    assert box.gateway.stop() == 0
+    box.gateway.apply(text)
+    box.gateway.start()
+    box.gateway.until_state("trial")
+    box.gateway.until_state("confirmed")
+    assert (box.gateway.state / GOOD_NAME).read_text() == text
 
 
 def test_two_technicians_at_once(box: ChangingBox) -> None:

@@ -14,6 +14,7 @@ from pymodbus.server import ModbusSerialServer
 
 from drivers.meters.register_map import load_register_map
 from drivers.sim.meter import MeterLoad
+from edge.cli.run import HANDED_OVER_CODE
 from edge.platform.openstore import open_store
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import KERBSTONE, METER, ROOT
@@ -123,6 +124,11 @@ def wait_for(done: Callable[[], Any], timeout_s: float = 60.0) -> None:
         time.sleep(0.2)
 
 
+def gap_of(city: City, epoch: int) -> Mapping[str, Any]:
+    """The first event of an epoch: the time before it."""
+    return next(e for e in city.records("event") if e["event"] == "gap" and e["epoch"] == epoch)
+
+
 def test_a_killed_box_is_swapped_and_nothing_is_lost_or_counted_twice(
     tmp_path: Path, broker: Mosquitto, city: City, boxes: tuple[BoxProcess, BoxProcess]
 ) -> None:
@@ -137,7 +143,7 @@ def test_a_killed_box_is_swapped_and_nothing_is_lost_or_counted_twice(
     said = old.run("backup", "--last", "--by", "anna", file)
     assert said.returncode == 0, said.stderr + said.stdout
     assert "records in it wait for the city" in said.stdout
-    assert old.exit_code() == 3, "this box counts nothing more"
+    assert old.exit_code() == HANDED_OVER_CODE, "this box counts nothing more"
     assert "handed over to another box" in old.log.read_text()
 
     said = new.run("restore", "--by", "ben", file)
@@ -157,6 +163,9 @@ def test_a_killed_box_is_swapped_and_nothing_is_lost_or_counted_twice(
     )
     assert (swap["serial_before"], swap["serial"]) == ("1000aaaa", "1000bbbb")
     assert (swap["how"], swap["counting"], swap["by"]) == ("restored", "continues", "ben")
+    gap = gap_of(city, swap["epoch"])
+    assert (gap["reason"], gap["swap"]) == ("restart", "restored")
+    assert "Another box goes on here" in gap["text"]
     energy = city.records("energy")
     assert {r["epoch"] for r in energy} == {former, swap["epoch"]}
     steps = import_steps(energy)
@@ -199,6 +208,8 @@ def test_a_copy_of_a_box_that_went_on_never_counts_twice(
     (swap,) = [e for e in city.records("event") if e["event"] == "box_swap"]
     assert swap["counting"] == "anew"
     epoch = swap["epoch"]
+    assert gap_of(city, epoch)["swap"] == "restored"
+    assert "from a copy" in gap_of(city, epoch)["text"]
     city.wait(lambda c: len([r for r in c.records("energy") if r["epoch"] == epoch]) >= 3)
     assert new.stop() == 0, new.log.read_text()
     for steps in (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.cli.run import HANDED_OVER_CODE
 from edge.config import Store
 from edge.core import boxfiles
 from edge.gateway.busworker import GRACE_S
@@ -137,7 +138,8 @@ def test_the_stage_survives_and_no_end_is_the_last_one() -> None:
     unit = service()
     assert unit["RuntimeDirectoryPreserve"] == "yes"
     assert unit["Restart"] == "always"
-    assert not any(key.startswith("RestartPrevent") for key in unit), "the last good one runs"
+    handed_over = unit["RestartPreventExitStatus"], unit["SuccessExitStatus"]
+    assert handed_over == (str(HANDED_OVER_CODE),) * 2, "after any other end it starts again"
     assert section(SERVICE, "Unit")["StartLimitIntervalSec"] == "0"
     assert unit["Type"] == "notify"
     assert unit["MemoryHigh"] == "160M"

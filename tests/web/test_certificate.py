@@ -5,7 +5,6 @@ import stat
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,7 +12,6 @@ from cryptography import x509
 from edge.core import Stamp, TimeQuality
 from edge.core.pagecertificate import CERTIFICATE_NAME, KEY_NAME
 from edge.core.release import RELEASED, RELEASED_NS
-from edge.durable.atomicwrite import replace_file
 from edge.identity.pagefingerprint import read_page_fingerprint
 from edge.web import makecertificate
 from edge.web.webcertificate import PageCertificateError, ensure_certificate, tls_context
@@ -30,13 +28,15 @@ def days_of(folder: Path) -> tuple[date, date]:
 def cut_short(folder: Path) -> int:
     """Making a pair ends after the key, as with a kill."""
 
-    def killed(path: Path, data: bytes, *rest: Any, **more: Any) -> None:
-        if path.name == CERTIFICATE_NAME:
+    rename = Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        if target.name == CERTIFICATE_NAME:
             raise OSError(errno.EIO, "killed", str(path))
-        replace_file(path, data, *rest, **more)
+        return rename(path, target)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(makecertificate, "replace_file", killed)
+        patch.setattr(Path, "replace", killed)
         patch.setattr(sys, "argv", ["", str(folder), "box-7", f"{RELEASED}"])
         return makecertificate.main()
 

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, get_args
 
 import pytest
 
+import drivers
 from edge.commission.contacttest import HOW
 from edge.commission.findingkinds import FINDING_KINDS
 from edge.commission.loopfields import LOOP_FIELDS
@@ -78,6 +79,51 @@ def test_the_frame_uses_no_word_that_is_not_there(module: str) -> None:
         assert key in shell or f"{key}.other" in shell, f"{module}.js: {key}"
 
 
+def test_what_to_do_on_the_page_is_no_command_where_the_page_has_a_button() -> None:
+    page, terminal = table("en", "commissioning"), {"not_scanned", "named_only"}
+    commands = {n for n, each in FINDING_KINDS.items() if "kerbstone commission" in each.remedy}
+    own = {key.partition(".")[2] for key in page if key.startswith("do.")}
+    assert own == commands - terminal
+
+
+def point_name(key: str, words: Mapping[str, str]) -> str | None:
+    """As terms.js makes it: of a phase or a tariff that of the whole, and which one."""
+    whole, _, part = key.rpartition("_")
+    if f"point.{key}" in words:
+        return words[f"point.{key}"]
+    if f"point.{whole}" in words and f"point_of.{part}" in words:
+        return words[f"point_of.{part}"].format(point=words[f"point.{whole}"])
+    return None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_point_of_each_driver_has_a_name_of_its_own(language: str) -> None:
+    words = table(language, "terms")
+    for driver in drivers.catalogue().values():
+        names = {key: point_name(key, words) for key in driver.points}
+        assert None not in names.values(), (driver.name, names)
+        assert len(set(names.values())) == len(names), (driver.name, names)
+
+
+def test_no_point_has_a_name_that_no_driver_and_no_lane_uses() -> None:
+    known = {key for driver in drivers.catalogue().values() for key in driver.points}
+    known |= {key.rpartition("_")[0] for key in known} | {"volume", "speed", "occupancy"}
+    named = {key.partition(".")[2] for key in table("en", "terms") if key.startswith("point.")}
+    assert named <= known
+
+
+def test_electrical_points_are_called_as_dl_t_645_calls_them() -> None:
+    words = table("zh", "terms")
+    for key, name in (
+        ("power", "有功功率"), ("power_l1", "A 相有功功率"), ("power_factor_l3", "C 相功率因数"),
+        ("energy_import", "正向有功电能"), ("energy_export_t2", "费率 2 反向有功电能"),
+        ("energy_combined", "组合有功电能"), ("reactive_energy_q1_l2", "B 相第一象限无功电能"),
+        ("frequency", "电网频率"), ("current_n", "零线电流"),
+        ("voltage_thd_l1", "A 相电压总谐波畸变率"),
+    ):  # fmt: skip
+        assert point_name(key, words) == name
+
+
 def test_each_page_has_its_name_and_its_files() -> None:
     files = StaticFiles()
     for name in PAGES:
@@ -95,7 +141,7 @@ def test_each_word_of_the_server_has_a_sentence() -> None:
         assert f"error.{code}" in shell, code
     for code in re.findall(r'return 4\d\d, "(\w+)"', source):
         assert f"error.{code}" in shell, code
-    for state in ("stopped", "silent", "older", "refused", "closed", "busy"):
+    for state in ("stopped", "handed_over", "silent", "older", "refused", "closed", "busy"):
         assert f"error.daemon_{state}" in shell
         assert f"state.{state}" in shell
 

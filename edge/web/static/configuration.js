@@ -63,6 +63,7 @@ export async function show({ main, words, session, ask, change, get, post, error
     const found = await change("config_step", { op: "diff", text: sent });
     compared = found.errors.length ? null : sent;
     drawFindings(found);
+    findings.scrollIntoView({ block: "nearest" });
   }
 
   function drawFindings(found) {
@@ -97,6 +98,7 @@ export async function show({ main, words, session, ask, change, get, post, error
   async function applyText() {
     const { id } = await post("/api/config", { text: text.value, base, confirm_s: Number(wait.value) });
     replace(told, el("p", {}, words.text("sent")));
+    state.scrollIntoView({ block: "start" }); // what comes of it, and how to confirm it, is said there
     for (let looks = 0; looks < ANSWERS && !closed; looks += 1) {
       await new Promise((done) => setTimeout(done, ANSWER_MS));
       const answer = await get(`/api/config/${id}`);
@@ -154,6 +156,7 @@ export async function show({ main, words, session, ask, change, get, post, error
     const rows = [
       found.text ? el("p", { lang: "en" }, bdi(found.text)) : null,
       found.reason ? el("p", {}, words.text(`reason_${found.reason}`)) : null,
+      found.state === "rolled_back" && mayChange ? el("p", {}, words.text("after_rollback")) : null,
       found.signed ? el("p", {}, words.text("signed")) : null,
       found.changed && found.state !== "rolled_back" ? el("p", {}, words.text("changed")) : null,
       found.waiting ? el("p", {}, words.text("under_way"), " ", el("span", { lang: "en" }, bdi(found.waiting))) : null,

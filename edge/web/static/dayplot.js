@@ -1,6 +1,6 @@
 // The last day of a lane's or a device's points, drawn: gaps hatched, doubtful values pale, each with its word below.
 
-import { el, replace } from "./dom.js";
+import { add, el, replace } from "./dom.js";
 import { loadPlot } from "./plot.js";
 import { currentLanguage, measured, number, span } from "./words.js";
 
@@ -40,7 +40,9 @@ export class DayPlots {
       this.forget(body);
       const figures = answer.courses.map((course) => this.figure(uPlot, answer, course, describe(course)));
       const young = answer.started_s < 86000 ? el("p", { class: "quiet" }, this.shell.text("plot.since", { span: span(answer.started_s) })) : null;
-      replace(body, figures.length ? [young, figures.map((each) => each.node)] : el("p", { class: "quiet" }, this.shell.text("plot.none")));
+      // not by `replace`: figures with equal words are other figures, and the former ones have lost their plots
+      body.replaceChildren();
+      add(body, figures.length ? [young, figures.map((each) => each.node)] : [el("p", { class: "quiet" }, this.shell.text("plot.none"))]);
       figures.forEach((each) => each.draw());
     } catch (error) {
       replace(body, el("p", { class: "bad", role: "alert" }, this.errorNodes(error)));

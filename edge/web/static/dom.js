@@ -48,6 +48,23 @@ export function prose(text) {
   return el("bdi", {}, parts.map((part, place) => (place % 2 && place < parts.length - 1 ? el("code", {}, part) : part)));
 }
 
+// The same of nodes: a command may have names within
+export function withCode(nodes) {
+  const made = [];
+  let code = null;
+  for (const node of nodes) {
+    for (const [place, part] of (typeof node === "string" ? node.split("`") : [node]).entries()) {
+      if (place) {
+        code = code ? null : el("code", {});
+        if (code) made.push(code);
+      }
+      if (code) code.append(part);
+      else made.push(part);
+    }
+  }
+  return made;
+}
+
 // An id of several words, which may be broken behind each
 export function breakable(id) {
   return el("bdi", {}, String(id ?? "").split(/(?<=_)/).flatMap((part, place) => (place ? [el("wbr"), part] : [part])));

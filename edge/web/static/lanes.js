@@ -90,7 +90,7 @@ export async function show({ main, words, shell, ask, errorNodes }) {
   function vehicleText(vehicle) {
     const age = words.text("ago", { age: vehicle.age_s < 2 ? words.text("now") : span(vehicle.age_s) });
     if (typeof vehicle.speed_kmh === "number") {
-      const size = typeof vehicle.length_m === "number" ? [` · ${number(vehicle.length_m, 1)} m `, vehicle.class ? bdi(terms.word("class", vehicle.class)) : ""] : [];
+      const size = typeof vehicle.length_m === "number" ? [` · ${number(vehicle.length_m, 1)} m`, vehicle.class ? [" (", bdi(terms.word("class", vehicle.class)), ")"] : ""] : [];
       return [el("strong", {}, `${number(vehicle.speed_kmh)} km/h`), size, " · ", el("span", { class: "quiet" }, age)];
     }
     const there = typeof vehicle.on_s === "number" ? words.text("on_loop", { s: number(vehicle.on_s, 2) }) : words.text("there_now");

@@ -45,11 +45,17 @@ export class Terms {
 
   // The point with its id beside it
   pointNodes(key) {
-    return this.words.has(`point.${key}`) ? [this.point(key), " ", el("span", { class: "id" }, breakable(key))] : [breakable(key)];
+    const name = this.point(key);
+    return name === key ? [breakable(key)] : [name, " ", el("span", { class: "id" }, breakable(key))];
   }
 
+  // Of one phase or tariff (power_l1) it is that of the whole, and which one; one that is not known stays as it is
   point(key) {
-    return this.words.has(`point.${key}`) ? this.words.text(`point.${key}`) : key;
+    if (this.words.has(`point.${key}`)) return this.words.text(`point.${key}`);
+    const cut = key.lastIndexOf("_");
+    const [whole, part] = [key.slice(0, cut), key.slice(cut + 1)];
+    if (!this.words.has(`point.${whole}`) || !this.words.has(`point_of.${part}`)) return key;
+    return this.words.text(`point_of.${part}`, { point: this.words.text(`point.${whole}`) });
   }
 
   // What is wrong, in a line, with the name of what it is about

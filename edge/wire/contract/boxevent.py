@@ -46,6 +46,7 @@ class PreviousEpoch(WireStruct, kw_only=True):
 
 
 GapReason = Literal["start", "restart", "power"]
+SwapWay = Literal["restored", "card"]
 
 
 class Gap(Event, tag="gap", kw_only=True):
@@ -55,7 +56,8 @@ class Gap(Event, tag="gap", kw_only=True):
         GapReason,
         meaning(
             "start: no earlier start is known. restart: the daemon did not run. power: the box was"
-            " off; the open window and uncommitted data are lost."
+            " off; the open window and uncommitted data are lost. After a swap of the box it is"
+            " restart, or start."
         ),
     ]
     sources: Annotated[list[str], meaning("The sources concerned; `*` is all.")]
@@ -68,6 +70,16 @@ class Gap(Event, tag="gap", kw_only=True):
     former: (
         Annotated[
             PreviousEpoch, meaning("The previous epoch. Left out: unknown, as on a new card.")
+        ]
+        | UnsetType
+    ) = UNSET
+    swap: (
+        Annotated[
+            SwapWay,
+            meaning(
+                "Another box goes on here, and this is the time between the two: `how` of the event"
+                " `box_swap` beside this one."
+            ),
         ]
         | UnsetType
     ) = UNSET
@@ -260,7 +272,7 @@ class Bus(Alarm, tag="bus", kw_only=True):
     """A bus hung: its thread was abandoned, or the gateway's process restarts."""
 
 
-ConfigChange = Literal["trial", "confirmed", "rolled_back"]
+ConfigChange = Literal["trial", "confirmed", "rolled_back", "replaced"]
 ConfigReason = Literal["deaf", "blind", "bad_start", "refused", "unconfirmed", "by_hand"]
 
 
@@ -274,8 +286,9 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
             Meta(extra_json_schema=GROWS),
             meaning(
                 "trial: a changed one runs, and is watched. confirmed: it has run well, and "
-                "stays. rolled_back: the last good one runs. Absent: a file that was edited by "
-                "hand failed."
+                "stays. rolled_back: the last good one runs. replaced: its trial is over without a "
+                "verdict, because another file was put in its place. Absent: a file that was "
+                "edited by hand failed."
             ),
         ]
         | UnsetType
@@ -308,7 +321,7 @@ class BoxSwap(Event, tag="box_swap", kw_only=True):
     former box was put into it. The former epoch is in `former` of the gap event beside this one."""
 
     how: Annotated[
-        Literal["restored", "card"],
+        SwapWay,
         meaning("restored: from a backup. card: the card was put into another box."),
     ]
     counting: Annotated[

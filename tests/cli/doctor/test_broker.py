@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.config import Store
+from edge.config import Store, load_site
 from edge.diagnose import brokersteps
 from edge.diagnose.brokerchecks import FAILURE_CHECKS
 from edge.diagnose.brokerlogin import BrokerLogin, log_in
+from edge.diagnose.brokersteps import RUNNING
 from edge.diagnose.loginchecks import login_results
+from edge.durable.filelock import FolderLock
+from edge.outbox.database import DATABASE_NAME
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.connectfailure import REMEDIES
 from edge.uplink.mqtt import BrokerRefusedError
@@ -135,6 +138,23 @@ def test_beside_a_gateway_there_is_no_login(
     wait_until(lambda: {"link_up", "login", "right_will"} <= set(looked()), "it is not connected")
     assert {"dns", "tcp", "round_trip"} <= set(looked())
     assert broker.log.count(" as gw-1 (") == 1, "it was never thrown off"
+
+
+def test_a_gateway_that_starts_is_not_thrown_off_either(
+    kerbstone: Command, broker: Mosquitto, tmp_path: Path
+) -> None:
+    """It has its folders, but neither outbox nor socket yet."""
+    file = site(tmp_path, broker.url)
+    store = Path(load_site(file, {}).store.dir)
+    store.mkdir(parents=True, exist_ok=True)
+    (store / DATABASE_NAME).touch()
+    lock = FolderLock(store)
+    assert lock.take()
+    said = kerbstone("doctor", "--check", "login", "--json", "--config", file)
+    assert RUNNING in answers(said, ("not checked",))["login"]["cause"]
+    lock.release()
+    said = kerbstone("doctor", "--check", "login", "--json", "--config", file)
+    assert "login" in answers(said, ("ok",))
 
 
 def test_a_gateway_that_is_not_let_in_says_why(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edge.gateway.boxswap import HandOver, write_hand_over
+from edge.control.handover import HandOver, write_hand_over
 from tests.kit.command import Command
 
 WITHIN_S = 0.5
@@ -48,7 +48,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(inspector, "INSPECTOR_CODE", "import time; time.sleep(60)")
     for place in (
         "diagnose.wholeway.GLANCE_S", "cli.doctor.GLANCE_S", "diagnose.outboxchecks.GLANCE_S",
-        "cli.status.GLANCE_S",
+        "cli.status.GLANCE_S", "control.handover.GLANCE_S",
     ):  # fmt: skip
         monkeypatch.setattr(f"edge.{place}", WITHIN_S)
     monkeypatch.setattr("edge.diagnose.brokersteps.in_use", lambda path: released.wait(60))

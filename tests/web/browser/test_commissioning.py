@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.browser import open_tab
 from tests.web.browser.conftest import Box, log_in
-from tests.web.browser.test_pages import violations
+from tests.web.browser.test_pages import is_in_view, too_small, violations
 
 SHOTS = os.environ.get("SHOTS")  # a folder for pictures
 
@@ -28,13 +28,20 @@ def test_a_technician_commissions_a_lane_on_a_phone(
     tab.wait_for_selector("text=Not commissioned")
     tab.fill("form >> nth=0 >> input[name=by]", "Anna <b>Muster</b>")
     tab.click("text=Begin, or go on")
-    tab.wait_for_selector("text=is commissioning")
+    tab.wait_for_selector("text=Commissioning, by Anna")
     assert tab.query_selector("main b") is None, "a name is only text"
     lane = tab.locator("details.step", has_text="Lane north_1").first
-    lane.locator("summary").first.click()
+    onward = tab.locator(".onward button")
+    for name in ("Search of the wires", "Device hut_air", "Lane north_1"):
+        assert onward.inner_text() == f"Next: {name}"
+        onward.click()
+    assert lane.get_by_role("button", name="Begin the drive").is_visible(), "it is open"
+    assert tab.locator(".do code", has_text="kerbstone commission drive").count() == 0
     lane.locator("input[type=number]").first.fill("36")
-    lane.get_by_role("button", name="Drive over it now").click()
+    lane.get_by_role("button", name="Begin the drive").click()
     tab.wait_for_selector("text=in the direction of traffic")
+    assert not lane.get_by_role("button", name="Begin the drive").is_visible(), "it runs"
+    assert too_small(tab) == []
     picture(tab, "commissioning-drive")
     box.street.vehicle(speed_kmh=36.0)
     lane.locator("ul.plain li").first.wait_for()
@@ -45,7 +52,6 @@ def test_a_technician_commissions_a_lane_on_a_phone(
         "(one) => one.textContent.includes('saw the drive'))"
     )
     device = tab.locator("details.step", has_text="Device hut_air")
-    device.locator("summary").first.click()
     device.get_by_role("button", name="Test").click()
     device.get_by_text("answers:").wait_for()
     loop = tab.locator("details.step", has_text="Loop, measured").first
@@ -68,10 +74,13 @@ def test_a_technician_commissions_a_lane_on_a_phone(
     )  # what somebody else has filled in
     tab.get_by_role("button", name="Sign the acceptance").click()
     tab.wait_for_selector("text=these steps have not passed")
+    assert is_in_view(tab, "form:has-text('Sign the acceptance') [role=alert]")
+    assert too_small(tab) == []
     tab.get_by_label("Sign although").check()
     assert violations(tab) == []
     tab.get_by_role("button", name="Sign the acceptance").click()
     tab.wait_for_selector("text=Accepted with reservations")
+    assert is_in_view(tab, ".sheets button")
     with tab.expect_download() as saved:
         tab.get_by_role("button", name="For the city (JSON)").click()
     saved.value.save_as(tmp_path / "sheet.json")

@@ -9,7 +9,7 @@ from edge.identity.configspool import REQUEST_NAME, config_spool
 from tests.kit.gateway import KERBSTONE, ROOT
 from tests.kit.waiting import wait_until
 from tests.web.browser.conftest import Box, log_in
-from tests.web.browser.test_pages import violations
+from tests.web.browser.test_pages import is_in_view, too_small, violations
 
 
 def as_root_does(box: Box) -> None:
@@ -54,12 +54,15 @@ def test_a_file_is_compared_applied_and_counted_down(tab: Any, box: Box) -> None
     as_root_does(box)
     tab.wait_for_selector("text=is on trial.")
     tab.wait_for_selector(".countdown")
+    assert is_in_view(tab, "button:has-text('Confirm: it may stay')"), "what to do next"
+    assert too_small(tab) == []
     assert "unless somebody confirms" in tab.inner_text(".countdown")
     assert violations(tab) == []
     assert "onerror" in box.gateway.config.read_text()
 
     tab.click("button:has-text('Roll back now')")
     tab.wait_for_selector("text=A person rolled it back.")
+    assert "load the present one" in tab.inner_text("[aria-labelledby=config-state]")
     as_root = [*KERBSTONE, "config", "spool", "--config", str(box.gateway.config), "--outcome",
                str(box.gateway.folder / "run" / "config-outcome")]  # fmt: skip
     subprocess.run(as_root, cwd=ROOT, check=True, timeout=60)

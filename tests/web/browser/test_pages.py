@@ -24,6 +24,31 @@ def violations(tab: Any) -> list[str]:
     ]
 
 
+TARGETS = """() => [...document.querySelectorAll('button, select, textarea, summary, nav a, input')]
+  .map((each) => each.type === 'checkbox' ? each.closest('label') : each)
+  .filter((each) => each.offsetParent !== null)
+  .map((each) => [each.textContent || each.tagName, each.getBoundingClientRect()])
+  .filter(([, box]) => box.width < 44 || box.height < 43.5)
+  .map(([name, box]) => `${name}: ${box.width} x ${box.height}`)"""
+
+
+def too_small(tab: Any) -> list[str]:
+    """What a wet finger does not meet: under 44 pixels in either direction."""
+    found: list[str] = tab.evaluate(TARGETS)
+    return found
+
+
+def is_in_view(tab: Any, selector: str) -> bool:
+    """Whether all of it can be seen without scrolling, and nothing lies over it."""
+    tab.wait_for_timeout(300)
+    found: bool = tab.locator(selector).first.evaluate(
+        "(each) => { const box = each.getBoundingClientRect();"
+        " const top = document.elementFromPoint(box.x + box.width / 2, box.bottom - 2);"
+        " return box.top >= 0 && box.bottom <= innerHeight && each.contains(top); }"
+    )
+    return found
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("size", SIZES)
 def test_each_page_has_no_violation_and_asks_nobody_else(
@@ -48,6 +73,7 @@ def test_each_page_has_no_violation_and_asks_nobody_else(
         assert violations(tab) == [], f"{name}, {size}, {language}"
         wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name} is wider than the screen by {wide}"
+        assert too_small(tab) == [], f"{name}, {size}, {language}"
         lang = tab.evaluate("document.documentElement.lang")
         assert lang.startswith(language)
     assert wrong == []
@@ -107,6 +133,18 @@ def test_values_have_plots_of_the_last_day_with_their_figures_in_words(tab: Any,
         assert time.monotonic() < until_s, said
         time.sleep(3)  # until a window has ended
         tab.reload()
+
+
+def test_a_plot_that_was_closed_is_drawn_again_though_nothing_has_changed(
+    tab: Any, box: Box
+) -> None:
+    log_in(tab, box.page, "values")
+    opener = tab.locator("details.day > summary").first
+    for _ in range(2):
+        opener.click()
+        tab.locator(".plots canvas").first.wait_for()
+        opener.click()
+        tab.locator(".plots canvas").first.wait_for(state="detached")
 
 
 def _temperature(tab: Any) -> str:

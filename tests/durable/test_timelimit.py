@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from edge.diagnose.timelimit import within
+from edge.durable.timelimit import within
 
 
 def test_what_comes_in_time_is_given() -> None:

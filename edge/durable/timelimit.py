@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+GLANCE_S: Final = 8.0  # of a look at a disk in passing: who waits for it has other questions, too
 
 
 def within(limit_s: float, work: Callable[[], T]) -> T:

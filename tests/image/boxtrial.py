@@ -1,0 +1,118 @@
+"""A configuration on trial under the real systemd: what the operator signed; then a file of the
+box's own, taken in place, with kill -9 in its trial; then one that fills the memory.
+
+The image has no room for a file of its own: /etc is read-only, and the operator signs. A box that
+was installed by the package has one, so the guest gets a small /etc/kerbstone in memory for this.
+"""
+
+import json
+from typing import Any, Final
+
+from tests.image.guest import ImageGuestError
+from tests.image.scene import ImageScene, check
+from tests.kit.hugesite import huge_site
+
+UNIT: Final = "kerbstone.service"
+SIGNED: Final = "/data/kerbstone-identity/site.toml"
+NEW: Final = "/tmp/new.toml"
+OWN: Final = "/etc/kerbstone/site.toml"
+ROOM: Final = 40 << 20  # bytes that the daemon may take more than it has
+CONFIG: Final = "kerbstone config"
+
+
+def signed_tried(scene: ImageScene) -> None:
+    """What the operator has signed is on trial, for the former one has run well."""
+    state = _status(scene)
+    check((state["state"], state["signed"]) == ("trial", True), f"after the signature: {state}")
+    scene.say(f"{state['trial']['health_left_s']:.0f} s of good health are left")
+
+
+def own_file(scene: ImageScene) -> None:
+    """The daemon takes its own place, and systemd waits for nobody; kill -9 in the trial, and it
+    goes on; confirmed by hand."""
+    run = scene.guest.run
+    run("mount -t tmpfs -o mode=750,uid=0 kerbstone-own /etc/kerbstone")
+    run("chgrp kerbstone /etc/kerbstone")
+    run(f"install -m 640 -g kerbstone {SIGNED} {OWN}")
+    run(f"systemctl restart {UNIT}", 120)
+    _until_runs(scene, OWN)
+    before = _unit(scene)
+    text = run(f"cat {OWN}")
+    other = text.replace("period_s = 5", "period_s = 6")
+    said = _apply(scene, other, "--confirm-within 20m --json")
+    check(json.loads(said)["restarts"] == ["daemon"], f"apply: {said}")
+    check(_status(scene)["state"] == "trial", f"it is on trial: {_status(scene)}")
+    scene.guest.until(lambda: scene.records()[-1]["mono"], "a record", 120)
+    after = _unit(scene)
+    check(after == before, f"in its own place: {before}, {after}")
+    scene.say(f"taken in place: {after}")
+    run(f"systemctl kill --signal=KILL {UNIT}")
+    scene.guest.until(
+        lambda: _unit(scene)["NRestarts"] == "1" and _unit(scene)["ActiveState"] == "active",
+        "its start after kill -9", 300,
+    )  # fmt: skip
+    check(_until(scene, "trial", 120)["state"] == "trial", "kill -9 ends no trial")
+    run(f"{CONFIG} confirm", 120)
+    check(_status(scene)["state"] == "confirmed", f"confirmed by hand: {_status(scene)}")
+    scene.say("kill -9 in the trial, confirmed by hand")
+
+
+def memory_filled(scene: ImageScene) -> None:
+    """The kernel kills it at the limit of its group, systemd starts it again, and the last good
+    file runs."""
+    run = scene.guest.run
+    limit = int(run(f"systemctl show -P MemoryCurrent {UNIT}")) + ROOM
+    run(f"systemctl set-property --runtime {UNIT} MemoryHigh=infinity MemoryMax={limit}")
+    text = run(f"cat {OWN}")
+    _apply(scene, huge_site(text))
+    found = _until(scene, "rolled_back", 900)
+    check(found["reason"] == "bad_start", f"rolled back: {found}")
+    check(run(f"cat {OWN}") == text, "the former file is there again")
+    killed = run("journalctl -k -b --no-hostname | grep -c 'Memory cgroup out of memory'")
+    check(int(killed) >= 1, f"the kernel has killed {killed}")
+    failed = run(f"journalctl -b -u {UNIT} --no-hostname | grep -c \"result 'oom-kill'\"")
+    scene.say(f"killed by the kernel {killed} times, systemd says oom-kill {failed} times")
+    known = len(scene.records())
+    scene.guest.until(lambda: len(scene.records()) > known, "a record after it", 300)
+    run(f"systemctl revert {UNIT}; umount /etc/kerbstone; systemctl restart {UNIT}", 120)
+    _until_runs(scene, SIGNED)
+
+
+def _apply(scene: ImageScene, text: str, *words: str) -> str:
+    """With what it prints."""
+    check(scene.people.typed(f"cat > {NEW}", text) == "", "the file is on the box")
+    return scene.guest.run(f"{CONFIG} apply {NEW} {' '.join(words)}", 300, check=False)
+
+
+def _status(scene: ImageScene) -> dict[str, Any]:
+    said = scene.guest.run(f"{CONFIG} status --json", 120, check=False)
+    try:
+        found: dict[str, Any] = json.loads(said)
+    except ValueError:
+        raise ImageGuestError(f"config status: {said}") from None
+    return found
+
+
+def _until(scene: ImageScene, state: str, timeout_s: float) -> dict[str, Any]:
+    def there() -> dict[str, Any] | None:
+        try:
+            found = _status(scene)
+        except ImageGuestError:
+            return None  # the daemon starts just now
+        return found if found.get("state") == state else None
+
+    return scene.guest.until(there, f"the configuration: {state}", timeout_s)
+
+
+def _until_runs(scene: ImageScene, path: str) -> None:
+    """And it answers."""
+
+    def there() -> bool:
+        return "kerbstone" in scene.guest.run("kerbstone status", 120, check=False)
+
+    scene.guest.until(there, f"the daemon with {path}", 180)
+
+
+def _unit(scene: ImageScene) -> dict[str, str]:
+    said = scene.guest.run(f"systemctl show -p MainPID,NRestarts,ActiveState {UNIT}")
+    return dict(row.split("=", 1) for row in said.splitlines() if "=" in row)
