@@ -92,6 +92,8 @@ class ConfigControl:
         """Until cancelled."""
         self._daemon = self._reports.daemon = daemon
         self._begun_ns = self._healthy_ns = self._clock.now().mono_ns
+        if self._trial() is not None:  # it may have been rolled back in this boot, and applied anew
+            self._reports.forget(self.last_good.digest)
         while True:
             await self._look(self._clock.now())
             await self._clock.sleep_until(self._clock.now().mono_ns + lastgood.LOOK_NS)

@@ -363,3 +363,31 @@ async def test_what_comes_back_and_never_ran_well_has_a_trial(
     assert box.state == ("trial", "")
     await played(tmp_path, deaf, box)
     assert box.daemon.site.uplink.url == "mqtt://a.example:1883"
+
+
+async def test_what_is_applied_again_without_a_daemon_is_not_put_back_for_its_former_trial(
+    tmp_path: Path,
+) -> None:
+    """Root looks at the daemon's last word whenever the page leaves a file."""
+    file = SiteFile(tmp_path / "site.toml")
+
+    async def scene(box: PlayedBox) -> None:
+        new = box.text.replace("0x44", "0x45")
+        await box.take(new)
+        await box.control.roll_back(digest_of(new))
+        await box.run(1)
+        assert box.outcome == ("rolled_back", "by_hand")
+
+    async def on_trial(box: PlayedBox) -> None:
+        assert box.state == ("trial", "")
+        outcome = read_config_outcome(tmp_path / "run" / OUTCOME_NAME)
+        assert outcome is None or not file.settle(outcome)
+        assert box.file.read_text() == new
+
+    box = await played(tmp_path, scene)
+    new = box.text.replace("0x44", "0x45")
+    box.last.stopped()
+    box.file.write_text(box.text)
+    file.replace(new.encode(), file.digest, told=False)
+    box.begin()
+    await played(tmp_path, on_trial, box)
