@@ -139,3 +139,21 @@ def test_the_page_says_so(box: OldBox, tmp_path: Path) -> None:
         answer = browser.get("/api/ask/status")
         assert (answer.status, answer.json["error"]) == (503, "daemon_handed_over")
         assert "another box has gone on" in answer.json["text"]
+
+
+def test_who_has_not_logged_in_is_not_told_who_made_the_backup(box: OldBox, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    settings = f'dir = "{box.store}"\n[web]\nwithout_login = "read"'
+    with WebPage(folder, box.run, settings) as page:
+        stranger, known = page.browser(), page.browser()
+        known.log_in()
+        for browser, told in ((stranger, False), (known, True)):
+            said = browser.get("/api/ask/status").json
+            assert said["error"] == "daemon_handed_over"
+            assert (MARK.by in said["text"]) is told
+            with browser.stream("/api/events?parts=box") as events:
+                text = ""
+                while '"handed_over"' not in text:
+                    text += events.readline().decode()
+            assert (MARK.by in text) is told
