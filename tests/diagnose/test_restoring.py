@@ -24,6 +24,8 @@ from edge.gateway.boxswap import (
     refuse_handed_over,
     take_over,
 )
+from edge.gateway.lastgood import file_digest
+from edge.gateway.trialstate import ConfigTrials, TrialMoment
 from tests.crash.swaps import (
     SITE,
     WALL_NS,
@@ -234,6 +236,26 @@ def test_a_card_that_has_never_started_gives_the_site_file_to_its_daemon(
     restore_backup(io.BytesIO(data), backup_places(root), wish, lambda name, done: None)
     found = (root / "etc/kerbstone/site.toml").stat()
     assert (found.st_gid, found.st_mode & 0o777) == (991, 0o640)
+
+
+@pytest.mark.parametrize("rejected", [True, False])
+def test_a_site_file_that_has_not_run_well_stays_behind(
+    old: Path, new: Path, *, rejected: bool
+) -> None:
+    """The box died in the trial, or root could not put the former file back: on the new box there
+    is no trial, and nothing that could come back."""
+    wrong = SITE + b"# deaf\n"
+    places(old).site_file.write_bytes(wrong)
+    (old / "store" / "last_good.toml").write_bytes(SITE)
+    trials = ConfigTrials(old / "store")
+    trials.open(file_digest(wrong))
+    trials.begin(file_digest(wrong), TrialMoment("boot-old", 1))
+    if rejected:
+        trials.reject(file_digest(wrong), "deaf", "deaf", 0)
+    data, taken = backed_up(old)
+    assert any("the last good configuration" in note for note in taken.notes)
+    restored(data, new)
+    assert places(new).site_file.read_bytes() == SITE
 
 
 def test_an_own_site_file_is_kept(old: Path, new: Path) -> None:
