@@ -19,6 +19,9 @@ from edge.control.handover import (
 )
 from edge.diagnose.livesource import LiveSource
 from edge.gateway.boxswap import HandedOverError, refuse_handed_over
+from edge.gateway.lastgood import file_digest
+from edge.identity.configspool import ConfigRequest, config_spool, leave_request, read_answer
+from edge.identity.runfiles import RUN
 from tests.config.test_sitechanges import SITE
 from tests.kit.command import Command
 from tests.kit.gateway import KERBSTONE, ROOT
@@ -118,6 +121,22 @@ def test_apply_says_that_nothing_starts_here(box: OldBox, kerbstone: Command) ->
     said = kerbstone("config", "apply", new, "--config", box.file)
     assert "another box has gone on" in said.out
     assert "next start" not in said.out
+
+
+def test_the_page_that_leaves_a_site_file_is_told(
+    box: OldBox, kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RUN, str(tmp_path))
+    config_spool().mkdir()
+    text = box.text.replace("0x44", "0x45")
+    leave_request(
+        config_spool(), ConfigRequest(id="0" * 16, text=text, base=file_digest(box.text.encode()))
+    )
+    for more in ((), ("--take",)):
+        kerbstone("config", "spool", "--config", box.file, "--outcome", tmp_path / "none", *more)
+    answer = read_answer(config_spool())
+    assert answer is not None
+    assert "another box has gone on" in answer.text
 
 
 def test_who_waits_for_it_is_told(box: OldBox) -> None:
