@@ -234,7 +234,11 @@ class LastGood:
         `worked`: what could be read at the end, of a process that has come so far.
         """
         runs_good = bool(self.fallback) or self._bytes == self.good_bytes()
-        self.trials.pause(worked if runs_good else None)
+        parts = worked if runs_good else None
+        if not self.trials.pause(parts):  # on a full disk the less important one makes room
+            with suppress(OSError):
+                (self._folder / STARTS_NAME).unlink(missing_ok=True)
+            self.trials.pause(parts)
         if not self._good and not self.fallback:
             self._write(self._before)
 
