@@ -136,6 +136,8 @@ class LastGood:
         found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
         self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
+        if self._handed and self._bytes:  # its number grows: what comes after it is signed anew
+            self.trials.forget_others(digest)
         not_kept = self._take_applied(digest)
         if not_kept and (good := self._last()) is not None:
             return self._fall_back(good, not_kept)

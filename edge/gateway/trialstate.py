@@ -307,6 +307,12 @@ class ConfigTrials:
         self._put(msgspec.structs.replace(self._without(digest), rejected=kept))
         return found
 
+    def forget_others(self, digest: str) -> None:
+        """Whatever was rolled back before the file with this digest came may come again."""
+        kept = tuple(one for one in self.state.rejected if one.digest == digest)
+        if kept != self.state.rejected:
+            self._put(msgspec.structs.replace(self.state, rejected=kept))
+
     def settle(self, digest: str) -> None:
         """What it was blamed for works now under the former one: it stays rejected."""
         self._put(
