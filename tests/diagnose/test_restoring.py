@@ -153,6 +153,23 @@ def test_a_box_that_has_recorded_itself_is_asked_first(old: Path, new: Path) -> 
     assert what_is_there(new).waiting == tuple(range(100, 112))
 
 
+def test_sheets_that_this_box_has_signed_are_kept_beside(old: Path, new: Path) -> None:
+    """The numbers that come with the backup begin before theirs, so they were written over."""
+    data, _ = backed_up(old)
+    for count in (1, 2):
+        numbered(new, "boot-new", 1, 500)
+        sheet = new / "store/acceptance/sheet-0001.json"
+        sheet.parent.mkdir()
+        sheet.write_bytes(b"signed %d" % count)
+        restored(data, new, set_aside=True)
+        assert not sheet.exists()
+        (new / "store/box_swap.json").unlink()
+        data = backed_up(old)[0]
+    beside = sorted((new / "store").glob("acceptance.before.restore*/sheet-0001.json"))
+    assert [each.read_bytes() for each in beside] == [b"signed 1", b"signed 2"]
+    assert not any("acceptance" in name for name in backed_up(new)[1].head.left_out)
+
+
 def test_a_second_restore_of_the_same_backup_takes_nothing_back(old: Path, new: Path) -> None:
     data, _ = backed_up(old)
     restored(data, new)
