@@ -15,6 +15,7 @@ from edge.gateway.configapply import (
     ConfigApplier,
     UnusableTextError,
     no_trial_text,
+    why_none_runs,
 )
 from edge.identity.configoutcome import read_config_outcome
 from edge.identity.configspool import (
@@ -83,9 +84,10 @@ def _spool_take(applier: ConfigApplier, folder: Path) -> int:
         write_answer(folder, ConfigAnswer(
             id=answer.id, state="replaced", text=text, digest=answer.digest))  # fmt: skip
         return 0
-    text = "no daemon runs" if taken is None else str(taken["restarts_text"])
-    if taken is not None and (why := no_trial_text(taken)):
-        text = f"{text}; {why}"
+    if taken is None:
+        text = why_none_runs(applier.file.path, "no daemon runs")
+    else:
+        text = "; ".join(filter(None, (str(taken["restarts_text"]), no_trial_text(taken))))
     write_answer(folder, ConfigAnswer(
         id=answer.id, state="taken", text=text, digest=answer.digest))  # fmt: skip
     return 0

@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     clock = SystemClock()
     limit = LogLimit(handler, clock)
     limit.install()
-    start = _supervised(args)
+    start, end = _supervised(args), EndAsked()
+    if start is not None:
+        signal.signal(signal.SIGTERM, end.note)  # a trial begins before there is a loop
     site = load_site_or_report(args.config) if start is None else _choose_site(start, clock)
     control = None
     if start is not None:
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         logging.getLogger("kerbstone").warning("%s", warning)
     try:
         daemon = Daemon(site, clock, limit, control)
-        asyncio.run(_run(daemon, control))
+        asyncio.run(_run(daemon, control, end))
     except ConfigError as error:  # what only shows when devices are built, or in a file it names
         if start is not None:
             start.refused(str(error).partition("\n")[0], clock.now().wall_ns // 1_000_000_000)
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         return 3
     if start is not None and control is not None:
         start.stopped(control.worked)
-        if control.again:
+        if control.again and not end.asked:
             _start_again(daemon)
     return 0
 
@@ -125,10 +127,26 @@ def _choose_site(last_good: LastGood, clock: SystemClock) -> Site | None:
         return None
 
 
-async def _run(daemon: Daemon, control: ConfigControl | None) -> None:
+class EndAsked:
+    """Whether somebody has asked this process to end: then it does not start anew either."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def note(self, *_: object) -> None:
+        self.asked = True
+
+
+async def _run(daemon: Daemon, control: ConfigControl | None, end: EndAsked) -> None:
+    def stop() -> None:
+        end.note()
+        daemon.stop()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, daemon.stop)
+        loop.add_signal_handler(number, stop)
+    if end.asked:
+        daemon.stop()
     if control is None:
         await daemon.run()
         return

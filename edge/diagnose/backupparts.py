@@ -15,8 +15,10 @@ from edge.diagnose.backupfile import (
 )
 from edge.diagnose.boxplaces import METERS, BackupPlaces
 from edge.diagnose.dooraccess import access_files
-from edge.durable.readfile import is_regular_file
+from edge.durable.readfile import is_regular_file, read_file
+from edge.gateway.lastgood import GOOD_NAME, file_digest
 from edge.gateway.statefiles import CARRIED_LOG, list_state_files
+from edge.gateway.trialstate import ConfigTrials
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.epochs import EPOCH_FILE, read_epoch_file
@@ -67,11 +69,25 @@ def with_memory(
     return list(named.values())
 
 
+def proven_site_file(places: BackupPlaces) -> Path:
+    """That of the technician, or the last good one in its place: a trial, and what comes back after
+    it, are of this box alone."""
+    good = places.store / GOOD_NAME
+    trials = ConfigTrials(places.store)
+    trials.read()
+    with contextlib.suppress(OSError):
+        digest = file_digest(read_file(places.site_file, CONFIG_LIMIT) or b"")
+        tried = trials.on_trial(digest) is not None or trials.rejected(digest) is not None
+        if tried and not places.is_signed and is_regular_file(good) and good.stat().st_size:
+            return good
+    return places.site_file
+
+
 def config_parts(places: BackupPlaces, *, access: bool) -> list[BackupSource]:
     """The site file, tables of meters that the technician wrote, and with `access` what the label
     opens."""
     name = SIGNED_NAME if places.is_signed else SITE_FILE_NAME
-    found = [(f"config/{name}", places.site_file)]
+    found = [(f"config/{name}", proven_site_file(places))]
     with contextlib.suppress(OSError):
         tables = sorted((places.etc / METERS).glob("*.toml"))
         found += [(f"{METERS}/{path.name}", path) for path in tables[:METERS_LIMIT]]

@@ -20,9 +20,9 @@ from edge.identity.runfiles import read_box_names
 
 THIS_BOX: Final = Path("/")
 METERS: Final = "meters"  # beside the site file: tables of the technician's own
-CLAIM_PLACES: Final = (
-    "var/lib/kerbstone-identity/claim.toml",
+CLAIM_PLACES: Final = (  # in the order in which they count for enrolment
     "boot/firmware/kerbstone-claim.toml",
+    "var/lib/kerbstone-identity/claim.toml",
 )
 HOME: Final = "var/lib/kerbstone-identity/current/home.json"
 

@@ -28,7 +28,12 @@ from edge.diagnose.backupfile import (
     Shown,
     write_backup,
 )
-from edge.diagnose.backupparts import config_parts, state_parts, with_memory
+from edge.diagnose.backupparts import (
+    config_parts,
+    proven_site_file,
+    state_parts,
+    with_memory,
+)
 from edge.diagnose.boxplaces import BackupPlaces, whose_box
 from edge.durable.atomicwrite import replace_file
 from edge.durable.filelock import FolderLock
@@ -163,6 +168,7 @@ def _of_a_daemon(
             ask_daemon(run, "backup", HOLD_S, act="release", hold=word)
         raise
     return TakenBackup(head, [
+        *_site_notes(places),
         "a copy: the gateway goes on, and what it does from now on is not in it. Totals begin anew "
         "where it is restored. For a swap stop the gateway and use --last",
     ])  # fmt: skip
@@ -228,7 +234,7 @@ def _of_a_folder(
         seen = glance(places.store, (BOX_OWNER,))
     except FileNotFoundError:
         raise BackupError(f"there is no outbox in {places.store}: {_where_hint(places)}") from None
-    notes: list[str] = []
+    notes = _site_notes(places)
     if seen.damage is not None:
         notes.append(
             f"the outbox is damaged ({seen.damage}): the box that gets it sets it aside when it "
@@ -284,6 +290,15 @@ def _of_a_folder(
             "restored. For a swap use --last"
         )
     return TakenBackup(head, notes)
+
+
+def _site_notes(places: BackupPlaces) -> list[str]:
+    if proven_site_file(places) == places.site_file:
+        return []
+    return [
+        f"{places.site_file} is on trial, or was rolled back: the last good configuration is in "
+        "the backup in its place. Apply the other one on the new box, if you want it"
+    ]
 
 
 def _takes_mark(folder: Path, mark: HandOver) -> tuple[bool, str]:

@@ -18,6 +18,7 @@ from edge.control.handover import HANDED_OVER, BackupId, Words, read_hand_over
 from edge.durable.atomicwrite import replace_file
 from edge.durable.folders import fsync_folder, remove_file, rename
 from edge.durable.readfile import read_file
+from edge.gateway.commissionfiles import SHEETS
 from edge.gateway.statefiles import CARRIED_LOG, READY, STAGING, SWAP_NOTE
 from edge.outbox.commitlog import COMMIT_LOG_NAME
 from edge.outbox.commitlog import READ_LIMIT as LOG_LIMIT
@@ -102,6 +103,7 @@ def finish_restore(folder: Path, run_dir: Path | None) -> bool:
     if (ready / BEGIN).exists():
         if (folder / DATABASE_NAME).exists():
             set_aside(folder, BEFORE)
+        _set_sheets_aside(folder)
         for name in (EPOCH_FILE, HIGHWATER_NAME, HANDED_OVER, SWAP_NOTE, CARRIED_LOG):
             (folder / name).unlink(missing_ok=True)
         for name in RUN_FILES if run_dir is not None else ():
@@ -115,6 +117,16 @@ def finish_restore(folder: Path, run_dir: Path | None) -> bool:
     ready.rmdir()
     fsync_folder(folder)
     return True
+
+
+def _set_sheets_aside(folder: Path) -> None:
+    """What this box has signed: other numbers come with the restore. Raises OSError."""
+    to, number = folder / f"{SHEETS}.{BEFORE}", 1
+    while to.exists():
+        number += 1
+        to = folder / f"{SHEETS}.{BEFORE}-{number}"
+    if (folder / SHEETS).is_dir():
+        rename(folder / SHEETS, to)
 
 
 def lend_carried_log(folder: Path, run_dir: Path) -> None:

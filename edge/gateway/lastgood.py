@@ -136,6 +136,8 @@ class LastGood:
         found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
         self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
+        if self._handed and self._bytes:  # its number grows: what comes after it is signed anew
+            self.trials.forget_others(digest)
         not_kept = self._take_applied(digest)
         if not_kept and (good := self._last()) is not None:
             return self._fall_back(good, not_kept)
@@ -234,7 +236,11 @@ class LastGood:
         `worked`: what could be read at the end, of a process that has come so far.
         """
         runs_good = bool(self.fallback) or self._bytes == self.good_bytes()
-        self.trials.pause(worked if runs_good else None)
+        parts = worked if runs_good else None
+        if not self.trials.pause(parts):  # on a full disk the less important one makes room
+            with suppress(OSError):
+                (self._folder / STARTS_NAME).unlink(missing_ok=True)
+            self.trials.pause(parts)
         if not self._good and not self.fallback:
             self._write(self._before)
 

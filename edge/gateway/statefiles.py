@@ -72,7 +72,8 @@ def list_state_files(folder: Path) -> Iterator[StateFile]:
         if path.name.endswith(NEW_SUFFIX) and path.name != STAGING:
             continue
         carried = path.name in CARRIED and path.is_file() and not path.is_symlink()
-        known = carried or path.name in OWN or path.name.startswith(FOREIGN)
+        beside = path.name.startswith((FOREIGN, f"{SHEETS}."))
+        known = carried or path.name in OWN or beside
         yield StateFile(path, carried, known)
 
 

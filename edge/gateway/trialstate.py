@@ -227,6 +227,7 @@ class ConfigTrials:
         trial = self.on_trial(digest) or OpenTrial(digest=digest, worked=self.state.worked)
         interrupted = trial.interrupted
         if trial.running and trial.boot == now.boot:
+            self._keep(self.state)  # a card that takes nothing may have kept no end in order
             return KILLED_TEXT
         if trial.running:
             interrupted += 1
@@ -254,16 +255,23 @@ class ConfigTrials:
         left = self.state.left
         return "" if left is None or left.by != digest else LEFT_TEXT.format(left.digest)
 
-    def pause(self, worked: WorkingParts | None) -> None:
-        """The process ends in order. `worked`: of the last good one, which it ran with."""
+    def pause(self, worked: WorkingParts | None) -> bool:
+        """The process ends in order; False where that is not kept: it will look like a kill.
+        `worked`: of the last good one, which it ran with."""
         trial, state = self.state.trial, self.state
         if trial is not None and trial.running:
             trial = msgspec.structs.replace(trial, running=False)
         if worked is not None:
             state = msgspec.structs.replace(state, worked=_bounded(worked))
         new = msgspec.structs.replace(state, trial=trial)
-        if new != self.state:
-            self._put(new)
+        if new == self.state:
+            return True
+        try:
+            self._keep(new)
+        except TrialNotKeptError as error:
+            LOG.warning("%s", error)
+            return False
+        return True
 
     def vouch(self, digest: str) -> bool:
         """A person has confirmed it. False when it is not on trial. Raises TrialNotKeptError."""
@@ -298,6 +306,12 @@ class ConfigTrials:
         kept = (*others, found)[-REJECTED_KEPT:]
         self._put(msgspec.structs.replace(self._without(digest), rejected=kept))
         return found
+
+    def forget_others(self, digest: str) -> None:
+        """Whatever was rolled back before the file with this digest came may come again."""
+        kept = tuple(one for one in self.state.rejected if one.digest == digest)
+        if kept != self.state.rejected:
+            self._put(msgspec.structs.replace(self.state, rejected=kept))
 
     def settle(self, digest: str) -> None:
         """What it was blamed for works now under the former one: it stays rejected."""

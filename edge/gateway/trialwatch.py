@@ -92,6 +92,8 @@ class ConfigControl:
         """Until cancelled."""
         self._daemon = self._reports.daemon = daemon
         self._begun_ns = self._healthy_ns = self._clock.now().mono_ns
+        if self._trial() is not None:  # it may have been rolled back in this boot, and applied anew
+            self._reports.forget(self.last_good.digest)
         while True:
             await self._look(self._clock.now())
             await self._clock.sleep_until(self._clock.now().mono_ns + lastgood.LOOK_NS)
@@ -143,8 +145,22 @@ class ConfigControl:
             self._reports.rejected(found)
         ran_s = (now.mono_ns - self._begun_ns) / 1e9
         if self.last_good.worth_a_try(_wall_s(now), ran_s):
+            if found is not None and not self._open_trial():
+                return
             LOG.warning("the configuration that failed is tried again")
             self._daemon.stop()
+
+    def _open_trial(self) -> bool:
+        """Of what lies in the place of a file that was rolled back: nobody has started the daemon
+        for it, so maybe nobody looks on. False: the card does not keep it."""
+        digest = file_digest(self.last_good.present())
+        try:
+            if self.last_good.trials.on_trial(digest) is None:
+                self.last_good.trials.open(digest, self._working())
+        except TrialNotKeptError as error:
+            LOG.error("%s is not tried yet: %s", self.last_good.file, error)
+            return False
+        return True
 
     async def _look_at_trial(self, gateway: TriedGateway, trial: OpenTrial, now: Stamp) -> None:
         judge = self._judge or self._make_judge(trial, now.mono_ns)

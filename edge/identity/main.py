@@ -37,7 +37,7 @@ from edge.identity.pageaccess import (
 from edge.identity.proposing import ProposalCourier
 from edge.identity.renew import LINE_LIMIT, MARKER, Renewal
 from edge.identity.runfiles import RUN_NAMES, identity_run_folder, runtime_folder, spool_folder
-from edge.identity.statefolder import ACCESS_POINT, SITE, StateFolder
+from edge.identity.statefolder import ACCESS_POINT, LABEL_KEPT, SITE, StateFolder
 from edge.kernelclock import KernelClock
 from edge.terminal import Parser, echo, log_faults, log_to_stderr, run_command
 
@@ -200,6 +200,15 @@ def _claim_brings_access(enrolment: Enrolment) -> bool:
         return True
 
 
+def _waiting_claim(enrolment: Enrolment) -> str:
+    """The id of the claim that is here; "" for none, or for what is none."""
+    try:
+        data = enrolment.claim_file()
+        return "" if data is None else parse_claim(data).claim
+    except ConfigError:
+        return ""
+
+
 def _access(enrolment: Enrolment, new: bool) -> int:
     """Say how the access point is called; with `new` make both secrets, and print them once."""
     store = enrolment.store
@@ -208,6 +217,8 @@ def _access(enrolment: Enrolment, new: bool) -> int:
         bundle = store.current()
         name = board_serial() if bundle is None else bundle.target.gateway
         keep_access(store, enrolment.boot, access, name)
+        if bundle is None and (claim := _waiting_claim(enrolment)):
+            store.put(LABEL_KEPT, claim.encode())  # it is taken again and again until it is used
         echo(*access_page(network_name(name), access.wifi_psk, secret).splitlines()[1:], fold=False)
         return 0
     key = read_access_point(store.get(ACCESS_POINT))

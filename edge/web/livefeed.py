@@ -13,7 +13,7 @@ from edge.control.protocol import NO_DAEMON_TEXT
 from edge.core.clock import AsyncClock
 from edge.web.daemonasker import DaemonAnswer, DaemonAsker
 from edge.web.plainjson import json_text
-from edge.web.publicanswer import public_answer
+from edge.web.publicanswer import public_answer, public_text
 
 EVERY_NS: Final = (
     550_000_000  # the daemon makes its answer anew at most every 0.5 s: each look is new
@@ -51,7 +51,7 @@ class LiveFeed:
         self._changed = asyncio.Event()
         self._parts: dict[str, str] = {}  # of the last answer, as JSON
         self._public: dict[str, str] = {}  # the same for who has not logged in
-        self._daemon = BEFORE_ALL
+        self._daemon = self._public_daemon = BEFORE_ALL
         self._good_ns: int | None = None
 
     @property
@@ -82,10 +82,10 @@ class LiveFeed:
     def now_ns(self) -> int:
         return self._clock.now().mono_ns
 
-    @property
-    def daemon(self) -> str:
-        """How the daemon is, as JSON: state, text, late_s (seconds since its last answer)."""
-        return self._daemon
+    def daemon(self, *, public: bool) -> str:
+        """How the daemon is, as JSON: state, text, late_s (seconds since its last answer).
+        `public`: for who has not logged in."""
+        return self._public_daemon if public else self._daemon
 
     def part(self, name: str, *, public: bool) -> str | None:
         """A part of the last answer as JSON, which may be old; None before the first one.
@@ -108,7 +108,9 @@ class LiveFeed:
             except RecursionError:
                 found = DaemonAnswer("refused", text=NO_DAEMON_TEXT)
         late_s = 0 if self._good_ns is None else round((now_ns - self._good_ns) / 1e9)
-        self._daemon = json_text({"state": found.state, "text": found.text, "late_s": late_s})
+        told = {"state": found.state, "text": found.text, "late_s": late_s}
+        self._daemon = json_text(told)
+        self._public_daemon = json_text({**told, "text": public_text(found.state, found.text)})
         self._number += 1
         self._changed.set()
         self._changed.clear()
@@ -116,7 +118,8 @@ class LiveFeed:
     async def _stop(self) -> None:
         task, self._task = self._task, None
         self._parts, self._public, self._good_ns = {}, {}, None
-        self._number, self._daemon = -1, BEFORE_ALL  # whoever comes next waits for a look
+        self._daemon = self._public_daemon = BEFORE_ALL
+        self._number = -1  # whoever comes next waits for a look
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -141,7 +144,7 @@ class Seat:
         """Its events as they go over the wire; "" when nothing is new. `public`: for who has not
         logged in."""
         found, now_ns = [], self._feed.now_ns()
-        daemon = self._feed.daemon
+        daemon = self._feed.daemon(public=public)
         if self._sent.get("daemon") != daemon or now_ns - self._told_ns >= STILL_NS:
             self._sent["daemon"], self._told_ns = daemon, now_ns
             found.append(event_text("daemon", daemon))

@@ -5,6 +5,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from edge.control.handover import GONE_ON_TEXT
+
 Path = tuple[str, ...]
 EACH: Final = "*"  # in a path: all of a list
 PRIVATE: Final[Mapping[str, tuple[Path, ...]]] = {
@@ -24,6 +26,11 @@ def public_answer(verb: str, answer: Mapping[str, Any]) -> dict[str, Any]:
         found = _without(found, path)
     issues = answer.get("issues")
     return {**found, "issues": _public_issues(issues)} if isinstance(issues, list) else {**found}
+
+
+def public_text(state: str, text: str) -> str:
+    """Why the daemon gives no answer; who has made a backup is a person."""
+    return GONE_ON_TEXT if state == "handed_over" else text
 
 
 def _without(value: Any, path: Path) -> Any:

@@ -25,7 +25,7 @@ from edge.web.loginsecret import BusyError, NoSecretError, SecretLook
 from edge.web.pages import LANGUAGES, PAGES
 from edge.web.pagesettings import SettingsFile
 from edge.web.pageverbs import CHANGING, READING, PageVerb
-from edge.web.publicanswer import public_answer
+from edge.web.publicanswer import public_answer, public_text
 from edge.web.requests import (
     RequestRefusedError,
     json_response,
@@ -187,8 +187,9 @@ class WebApp:
             raise RequestRefusedError(400, "bad_request", f"not known here: {odd[0]:.40}")
         name = request.path_params["verb"]
         found = await self._asker.ask(name, verb.timeout_s, **words)
-        if found.answer is not None and self._gate.session(request) is None:
-            found = replace(found, answer=public_answer(name, found.answer))
+        if self._gate.session(request) is None:
+            answer = None if found.answer is None else public_answer(name, found.answer)
+            found = replace(found, answer=answer, text=public_text(found.state, found.text))
         return _daemon_response(request, found)
 
     # -- programs beside it ---------------------------------------------------------------------

@@ -19,6 +19,9 @@ from edge.control.handover import (
 )
 from edge.diagnose.livesource import LiveSource
 from edge.gateway.boxswap import HandedOverError, refuse_handed_over
+from edge.gateway.lastgood import file_digest
+from edge.identity.configspool import ConfigRequest, config_spool, leave_request, read_answer
+from edge.identity.runfiles import RUN
 from tests.config.test_sitechanges import SITE
 from tests.kit.command import Command
 from tests.kit.gateway import KERBSTONE, ROOT
@@ -120,6 +123,22 @@ def test_apply_says_that_nothing_starts_here(box: OldBox, kerbstone: Command) ->
     assert "next start" not in said.out
 
 
+def test_the_page_that_leaves_a_site_file_is_told(
+    box: OldBox, kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RUN, str(tmp_path))
+    config_spool().mkdir()
+    text = box.text.replace("0x44", "0x45")
+    leave_request(
+        config_spool(), ConfigRequest(id="0" * 16, text=text, base=file_digest(box.text.encode()))
+    )
+    for more in ((), ("--take",)):
+        kerbstone("config", "spool", "--config", box.file, "--outcome", tmp_path / "none", *more)
+    answer = read_answer(config_spool())
+    assert answer is not None
+    assert "another box has gone on" in answer.text
+
+
 def test_who_waits_for_it_is_told(box: OldBox) -> None:
     found, why = LiveSource(box.run, None, box.store).look()
     assert found is None
@@ -139,3 +158,21 @@ def test_the_page_says_so(box: OldBox, tmp_path: Path) -> None:
         answer = browser.get("/api/ask/status")
         assert (answer.status, answer.json["error"]) == (503, "daemon_handed_over")
         assert "another box has gone on" in answer.json["text"]
+
+
+def test_who_has_not_logged_in_is_not_told_who_made_the_backup(box: OldBox, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    settings = f'dir = "{box.store}"\n[web]\nwithout_login = "read"'
+    with WebPage(folder, box.run, settings) as page:
+        stranger, known = page.browser(), page.browser()
+        known.log_in()
+        for browser, told in ((stranger, False), (known, True)):
+            said = browser.get("/api/ask/status").json
+            assert said["error"] == "daemon_handed_over"
+            assert (MARK.by in said["text"]) is told
+            with browser.stream("/api/events?parts=box") as events:
+                text = ""
+                while '"handed_over"' not in text:
+                    text += events.readline().decode()
+            assert (MARK.by in text) is told

@@ -112,6 +112,16 @@ def test_a_claim_that_comes_after_the_restore_does_not_count_and_a_later_one_doe
     assert store.get(LABEL_KEPT) is None
 
 
+def test_of_two_claims_the_one_on_the_boot_partition_is_that_of_the_swap(
+    old: LabelledBox, new: LabelledBox
+) -> None:
+    """The first one had ended; it was copied at an earlier start, and enrolment takes the newer."""
+    (new.root / IDENTITY / "claim.toml").write_text(f'claim = "{"c" * 16}"\n')
+    assert KEPT_TEXT in restored(backed_up(old.root)[0], new.root).notes
+    new.take_claim()
+    assert new.opens(old.secret, old.access)
+
+
 def test_new_ones_that_somebody_makes_at_the_box_count(old: LabelledBox, new: LabelledBox) -> None:
     data, _ = backed_up(old.root)
     restored(data, new.root)

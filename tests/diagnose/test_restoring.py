@@ -24,6 +24,8 @@ from edge.gateway.boxswap import (
     refuse_handed_over,
     take_over,
 )
+from edge.gateway.lastgood import file_digest
+from edge.gateway.trialstate import ConfigTrials, TrialMoment
 from tests.crash.swaps import (
     SITE,
     WALL_NS,
@@ -151,6 +153,23 @@ def test_a_box_that_has_recorded_itself_is_asked_first(old: Path, new: Path) -> 
     assert what_is_there(new).waiting == tuple(range(100, 112))
 
 
+def test_sheets_that_this_box_has_signed_are_kept_beside(old: Path, new: Path) -> None:
+    """The numbers that come with the backup begin before theirs, so they were written over."""
+    data, _ = backed_up(old)
+    for count in (1, 2):
+        numbered(new, "boot-new", 1, 500)
+        sheet = new / "store/acceptance/sheet-0001.json"
+        sheet.parent.mkdir()
+        sheet.write_bytes(b"signed %d" % count)
+        restored(data, new, set_aside=True)
+        assert not sheet.exists()
+        (new / "store/box_swap.json").unlink()
+        data = backed_up(old)[0]
+    beside = sorted((new / "store").glob("acceptance.before.restore*/sheet-0001.json"))
+    assert [each.read_bytes() for each in beside] == [b"signed 1", b"signed 2"]
+    assert not any("acceptance" in name for name in backed_up(new)[1].head.left_out)
+
+
 def test_a_second_restore_of_the_same_backup_takes_nothing_back(old: Path, new: Path) -> None:
     data, _ = backed_up(old)
     restored(data, new)
@@ -234,6 +253,26 @@ def test_a_card_that_has_never_started_gives_the_site_file_to_its_daemon(
     restore_backup(io.BytesIO(data), backup_places(root), wish, lambda name, done: None)
     found = (root / "etc/kerbstone/site.toml").stat()
     assert (found.st_gid, found.st_mode & 0o777) == (991, 0o640)
+
+
+@pytest.mark.parametrize("rejected", [True, False])
+def test_a_site_file_that_has_not_run_well_stays_behind(
+    old: Path, new: Path, *, rejected: bool
+) -> None:
+    """The box died in the trial, or root could not put the former file back: on the new box there
+    is no trial, and nothing that could come back."""
+    wrong = SITE + b"# deaf\n"
+    places(old).site_file.write_bytes(wrong)
+    (old / "store" / "last_good.toml").write_bytes(SITE)
+    trials = ConfigTrials(old / "store")
+    trials.open(file_digest(wrong))
+    trials.begin(file_digest(wrong), TrialMoment("boot-old", 1))
+    if rejected:
+        trials.reject(file_digest(wrong), "deaf", "deaf", 0)
+    data, taken = backed_up(old)
+    assert any("the last good configuration" in note for note in taken.notes)
+    restored(data, new)
+    assert places(new).site_file.read_bytes() == SITE
 
 
 def test_an_own_site_file_is_kept(old: Path, new: Path) -> None:

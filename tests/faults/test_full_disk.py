@@ -134,6 +134,29 @@ async def test_a_trial_whose_end_cannot_be_kept_stays_open_until_it_can(
     assert box.state == ("confirmed", "")
 
 
+async def test_an_open_trial_waits_where_the_disk_is_full_at_a_restart(
+    disk: SmallDisk, tmp_path: Path
+) -> None:
+    """That the process ended in order could not be kept, so the file was called killed, and
+    rolled back."""
+
+    async def scene(box: PlayedBox) -> None:
+        await box.take(box.text.replace("0x44", "0x45"), 600)
+        disk.fill()
+
+    box = await played(tmp_path, scene)
+    digest = box.last.digest
+    box.last.stopped(box.control.worked)
+    box.begin()
+    assert box.last.trials.rejected(digest) is None
+    assert box.last.trials.on_trial(digest) is not None
+    box.last.stopped()
+    disk.free()
+    box.begin()
+    assert box.state == ("trial", "")
+    assert box.control.status()["trial"]["confirm_s"] == 600
+
+
 @pytest.mark.parametrize("signed", [True, False])
 async def test_a_start_whose_trial_cannot_be_kept_runs_the_last_good_one(
     disk: SmallDisk, tmp_path: Path, signed: bool

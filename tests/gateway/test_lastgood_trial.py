@@ -127,6 +127,19 @@ def test_another_signed_file_in_the_middle_of_a_trial_is_measured_by_the_last_go
     assert (runs, one.fallback) == ("second", ""), "nothing was wrong with it"
 
 
+def test_a_signed_file_that_is_signed_again_has_another_trial(tmp_path: Path) -> None:
+    """Number 2 was deaf, because its broker was not up yet. The operator signs the old one again
+    (3), brings his broker up, and signs the other one again (4)."""
+    box = TriedBox(tmp_path, handed=True)
+    box.good("first")
+    one, runs = box.start("second")
+    assert runs == "second"
+    one.trials.reject(file_digest(b"second"), "deaf", "deaf", 0)
+    one.stopped()
+    box.good("first")
+    assert box.start("second")[1] == "second"
+
+
 def test_a_file_that_the_operator_signs_leaves_the_technician_s_trial_as_it_is(
     box: TriedBox,
 ) -> None:

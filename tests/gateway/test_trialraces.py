@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from edge.gateway.lastgood import file_digest
+from edge.gateway.sitefile import SiteFile
 from edge.gateway.trieddaemon import ConfigChangeError
+from edge.identity.configoutcome import OUTCOME_NAME, read_config_outcome
 from tests.gateway.test_trialwatch import PlayedBox, at_once, played
 
 
@@ -316,3 +318,76 @@ async def test_what_waits_is_not_blamed_for_a_gateway_that_is_deaf_meanwhile(
         assert box.state == ("rolled_back", "deaf")
 
     await played(tmp_path, scene)
+
+
+@pytest.mark.parametrize("edited_by_hand", [True, False])
+async def test_what_comes_back_and_never_ran_well_has_a_trial(
+    tmp_path: Path, edited_by_hand: bool
+) -> None:
+    """The page's change was made of a file that nobody had restarted the daemon for; or the file
+    was applied while the daemon stood still, over one that was on trial. Root puts that one back,
+    the daemon tries it by itself, and it is deaf, too: nobody would have been there to see it."""
+    box = PlayedBox(tmp_path)
+    file, edited = SiteFile(box.file), box.text.replace("a.example", "b.example")
+    second = edited.replace("0x44", "0x45").encode()
+    box.former_answers = True
+
+    async def apply(box: PlayedBox) -> None:
+        if edited_by_hand:
+            box.file.write_text(edited)
+            box.control.announce(file_digest(second), 0)
+            file.replace(second, file.digest)
+            await box.control.take(file_digest(second))
+        else:
+            await box.take(edited)
+
+    async def deaf(box: PlayedBox) -> None:
+        box.daemon.gateway.connected = False
+        await box.run(150)
+        assert box.state == ("rolled_back", "deaf")
+        outcome = read_config_outcome(tmp_path / "run" / OUTCOME_NAME)
+        assert outcome is not None
+        file.settle(outcome)
+        box.daemon.gateway.connected = True
+        await box.run(30)
+
+    await played(tmp_path, apply, box)
+    if not edited_by_hand:
+        box.last.stopped()
+        file.replace(second, file.digest, told=False)
+        box.begin()
+    await played(tmp_path, deaf, box)
+    assert (box.file.read_text(), box.daemon.stopped) == (edited, True)
+    box.last.stopped(box.control.worked)
+    box.begin()
+    assert box.state == ("trial", "")
+    await played(tmp_path, deaf, box)
+    assert box.daemon.site.uplink.url == "mqtt://a.example:1883"
+
+
+async def test_what_is_applied_again_without_a_daemon_is_not_put_back_for_its_former_trial(
+    tmp_path: Path,
+) -> None:
+    """Root looks at the daemon's last word whenever the page leaves a file."""
+    file = SiteFile(tmp_path / "site.toml")
+
+    async def scene(box: PlayedBox) -> None:
+        new = box.text.replace("0x44", "0x45")
+        await box.take(new)
+        await box.control.roll_back(digest_of(new))
+        await box.run(1)
+        assert box.outcome == ("rolled_back", "by_hand")
+
+    async def on_trial(box: PlayedBox) -> None:
+        assert box.state == ("trial", "")
+        outcome = read_config_outcome(tmp_path / "run" / OUTCOME_NAME)
+        assert outcome is None or not file.settle(outcome)
+        assert box.file.read_text() == new
+
+    box = await played(tmp_path, scene)
+    new = box.text.replace("0x44", "0x45")
+    box.last.stopped()
+    box.file.write_text(box.text)
+    file.replace(new.encode(), file.digest, told=False)
+    box.begin()
+    await played(tmp_path, on_trial, box)

@@ -11,7 +11,7 @@ from edge.core import printedsecret
 from edge.core.secrethash import is_secret
 from edge.identity import accesskeeping, main, pageaccess
 from edge.identity.bootpartition import ACCESS_FILE, BootPartition
-from edge.identity.statefolder import ACCESS_POINT, LOGIN, StateFolder
+from edge.identity.statefolder import ACCESS_POINT, LABEL_KEPT, LOGIN, StateFolder
 from edge.provision import operatordocs
 from tests.kit.enrolment import EnrolmentServer
 
@@ -169,6 +169,34 @@ def test_the_claim_s_come_with_the_claim(
     for name in (LOGIN, ACCESS_POINT):
         assert (store.folder / name).stat().st_mode & 0o777 == 0o600
     assert not (boot.folder / ACCESS_FILE).exists()
+
+
+@pytest.mark.parametrize("kept", [None, b"", b"claim"])
+def test_what_was_made_anew_counts_before_the_claim_is_used_up(
+    store: StateFolder, boot: BootPartition, server: EnrolmentServer, tmp_path: Path,
+    kept: bytes | None, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The label was lost, and the operator has not approved the box yet: the claim is taken again
+    at each boot. Also after a restore, which has brought what the label opens."""
+    access, _ = pageaccess.make_access()
+    fields: dict[str, object] = {
+        "site": "s17", "role": "crossing", "gateway": "gw-17", "access": access,
+        "ca": server.home.ca.read_text(), "enrol": "https://localhost:1",
+        "broker": "mqtts://localhost:8883",
+    }  # fmt: skip
+    operatordocs.new_claim(boot.folder, server.operator, fields, NOW, 28)
+    assert enrol(tmp_path, "take") == 0
+    if kept is not None:
+        store.put(LABEL_KEPT, kept)
+    assert enrol(tmp_path, "access", "--new") == 0
+    said = dict(re.findall(r"^([A-Za-z -]+): +(\S+)$", capsys.readouterr().out, re.MULTILINE))
+    assert enrol(tmp_path, "take") == 0, "the next boot"
+    assert is_secret(said["secret"], (store.get(LOGIN) or b"").decode().strip())
+    other, _ = pageaccess.make_access()
+    (boot.folder / "kerbstone-claim.toml").unlink()
+    operatordocs.new_claim(boot.folder, server.operator, {**fields, "access": other}, NOW, 28)
+    assert enrol(tmp_path, "take") == 0
+    assert (store.get(LOGIN) or b"").decode() == f"{other.login_secret}\n", "a later claim"
 
 
 def test_by_hand_they_are_shown_and_made_anew_and_a_reset_forgets_them(

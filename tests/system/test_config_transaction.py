@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from edge.control.protocol import VerbError, ask_daemon
-from edge.gateway.lastgood import GOOD_NAME
+from edge.gateway.lastgood import GOOD_NAME, file_digest
+from edge.gateway.trialstate import ConfigTrials
 from edge.identity.configoutcome import OUTCOME_NAME, read_config_outcome
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import ROOT
@@ -277,6 +278,29 @@ def test_a_file_that_was_rolled_back_is_tried_when_it_is_applied_without_a_daemo
     box.gateway.until_state("trial")
     box.gateway.until_state("confirmed")
     assert (box.gateway.state / GOOD_NAME).read_text() == text
+
+
+def test_who_stops_a_daemon_that_starts_anew_has_stopped_it(box: ChangingBox) -> None:
+    """`systemctl stop` while it makes room for itself: it went on, until systemd killed it, and
+    that was a bad start of the new file. And as soon as that file is on trial."""
+    gateway, trials = box.gateway, ConfigTrials(box.gateway.state)
+    text = edited(box, "spacing_m = 4.0", "spacing_m = 4.0\nlimit_kmh = 50")
+    digest, run = file_digest(text.encode()), gateway.folder / "run"
+    ask_daemon(run, "config_step", 10, op="announce", digest=digest, confirm_s=0)
+    gateway.config.write_text(text)
+    ask_daemon(run, "config_step", 10, op="take", digest=digest)
+    gateway.process.terminate()
+    assert gateway.process.wait(20) == 0
+    began = subprocess.Popen(
+        [*gateway.command, "run", str(gateway.config)], cwd=ROOT, stdin=subprocess.DEVNULL
+    )
+    while (trial := trials.read().trial) is None or not trial.running:
+        time.sleep(0.001)
+    began.terminate()
+    assert began.wait(20) == 0
+    gateway.start()
+    gateway.until_state("confirmed")
+    assert (gateway.state / GOOD_NAME).read_text() == text
 
 
 def test_two_technicians_at_once(box: ChangingBox) -> None:
