@@ -1,7 +1,8 @@
 """A contact of a simulated cabinet: what opens and closes it, and how it misbehaves.
 
 Source of the faults: docs of detector cards (NTCIP 1209: an output that fails closes and stays so);
-a contact whose wire is cut never closes; a worn or loose one flutters.
+a contact whose wire is cut never closes; a worn or loose one flutters; one of metal springs back
+for milliseconds whenever it closes or opens.
 """
 
 import random
@@ -16,7 +17,9 @@ NS: Final = 1_000_000_000
 FLUTTER_S: Final = (0.05, 0.4)  # between two changes of a contact that chatters
 PULSE_FLUTTER_S: Final = (0.005, 0.06)
 """The same of a pulse output: slower, it could not be told from pulses."""
-FAULTS: Final = ("stuck_on", "dead", "chatter")
+BOUNCES: Final = 3
+BOUNCE_S: Final = (0.000_5, 0.002)  # away and back again: together less than 15 ms
+FAULTS: Final = ("stuck_on", "dead", "chatter", "bounce")
 
 
 class DrivenContact:
@@ -56,6 +59,8 @@ class DrivenContact:
         """One of FAULTS until told otherwise, "" for none. Raises ValueError for another."""
         if fault and fault not in self.FAULTS:
             raise ValueError(f"{fault!r} is no fault of this contact: {', '.join(self.FAULTS)}")
+        if self.fault == "bounce":
+            self._closed = None  # it may have sprung away just now
         self.fault = fault
         self._turns += 1  # a flutter that has begun ends
         if fault == "chatter":
@@ -79,6 +84,21 @@ class DrivenContact:
         if closed is not self._closed:
             self._closed = closed
             self.drive(closed is self.active_high, t_ns)
+            if self.fault == "bounce":
+                self._turns += 1
+                self._springs(self._turns, closed, 2 * BOUNCES, t_ns)
+
+    def _springs(self, turn: int, closed: bool, left: int, t_ns: int) -> None:
+        """It will spring away and back, so many changes more, and stay as it was told."""
+
+        def change(at_ns: int) -> None:
+            if turn == self._turns:
+                away = left % 2 == 0
+                self.drive((closed is not away) is self.active_high, at_ns)
+                self._springs(turn, closed, left - 1, at_ns)
+
+        if left > 0:
+            self.timeline.at(t_ns + round(self._chance.uniform(*BOUNCE_S) * NS), change)
 
     def _fluttered(self, turn: int, t_ns: int) -> None:
         if turn != self._turns:

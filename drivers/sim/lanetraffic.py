@@ -13,8 +13,9 @@ from drivers.sim.loops import SimVehicle, Spell, TrueTimes, true_times
 from drivers.sim.timeline import Timeline
 from drivers.sim.traffic import VehicleStream
 
-FAULTS: Final = ("swapped",)
-"""Faults of a pair: the loop that a vehicle reaches second is wired as the first."""
+FAULTS: Final = ("swapped", "dead_pair")
+"""Faults of a pair: the loop that a vehicle reaches second is wired as the first; neither feels
+who comes, as when their common feeder is cut."""
 LOOK_NS: Final = 5 * NS  # an empty road is looked at again so often
 START_NS: Final = 3 * NS // 2  # from green until the first one moves
 MOVE_UP_NS: Final = 8 * NS // 10  # from the tail of one to the front of the next on the loop
@@ -51,6 +52,7 @@ class LaneTraffic:
         self._arrived_ns = 0  # the last one, at the end of the queue
         self._free_ns = 0  # from then on the first loop may be driven on
         self.fault = ""
+        self.card_dead = False  # the card that its loops share with others feels nobody
         self.vehicles = 0
 
     def begin(self, t_ns: int) -> None:
@@ -114,6 +116,8 @@ class LaneTraffic:
 
     def cover(self, lead_ns: Spell, trail_ns: Spell, length_m: float) -> None:
         """It is over the first loop, and as much later over the second."""
+        if self.card_dead or self.fault == "dead_pair":
+            return
         first, second = self.lead, self.trail
         if self.fault == "swapped" and second is not None:
             first, second = second, first

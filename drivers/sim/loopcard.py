@@ -13,6 +13,7 @@ from drivers.sim.timeline import Timeline
 FAULTS: Final = (
     *CONTACT_FAULTS,
     "crosstalk",  # it answers together with the card of the lane beside it
+    "splashover",  # it reaches into the lane beside it, and feels some of the vehicles there
     "breakup",  # it loses long vehicles in their middle
     "late_release",  # after some of the vehicles it stays closed for seconds
     "undercount",  # it does not feel every third vehicle
@@ -25,6 +26,8 @@ HOLE_S: Final = 0.06
 PULLED_S: Final = 0.02  # after the other card: later than it, and off before it
 PULLED_FOR: Final = 0.8  # of the time of the other one
 PULLED_SHARE: Final = 0.6
+BESIDE_FROM, BESIDE_UNTIL = 0.2, 0.8  # of its time over the other loop it is felt here, too
+BESIDE_SHARE: Final = 0.4  # of the vehicles there drive so near
 LATE_S: Final = 4.0
 LATE_EACH: Final = 2
 MISSED_EACH: Final = 3
@@ -52,9 +55,9 @@ class LoopCard(DrivenContact):
         self._now_ns = self._pulse_until_ns = self._late_until_ns = 0
 
     def beside(self, other: "LoopCard") -> None:
-        """The loop of the lane beside this one: crosstalk comes from there."""
+        """The loop of the lane beside this one: crosstalk and splashover come from there."""
         self.neighbour = other
-        other.listeners.append(self._pulled)
+        other.listeners.append(self._beside)
 
     def over(self, from_ns: int, to_ns: int, length_m: float) -> None:
         """A vehicle will be over it."""
@@ -107,10 +110,16 @@ class LoopCard(DrivenContact):
         self.felt += by
         self.show(t_ns)
 
-    def _pulled(self, t_ns: int, to_ns: int) -> None:
+    def _beside(self, t_ns: int, to_ns: int) -> None:
         """A vehicle is over the loop beside it, from now on until then."""
+        over_ns = to_ns - t_ns
         if self.fault == "crosstalk" and self._chance.random() < PULLED_SHARE:
             from_ns = t_ns + round(PULLED_S * NS)
-            until_ns = from_ns + round(PULLED_FOR * (to_ns - t_ns))
-            self.timeline.at(from_ns, self._begins)
-            self.timeline.at(until_ns, lambda at_ns: self._change(-1, at_ns))
+            until_ns = from_ns + round(PULLED_FOR * over_ns)
+        elif self.fault == "splashover" and self._chance.random() < BESIDE_SHARE:
+            from_ns = t_ns + round(BESIDE_FROM * over_ns)
+            until_ns = t_ns + round(BESIDE_UNTIL * over_ns)
+        else:
+            return
+        self.timeline.at(from_ns, self._begins)
+        self.timeline.at(until_ns, lambda at_ns: self._change(-1, at_ns))

@@ -13,7 +13,7 @@ from edge.cabinet.cabinet import placed_site
 from edge.cabinet.deskfile import DeskChange, desk_changes, differing, is_desk_file, rewrite
 from edge.cabinet.deskplaces import DeskPlace, desk_places
 from edge.config import Site, load_site
-from edge.config.loading import FILE_LIMIT
+from edge.config.tomlfile import FILE_LIMIT
 from edge.core import ConfigError, endpoint
 from edge.core.boxfiles import SITE_FILE_NAME
 from edge.durable.atomicwrite import replace_file

@@ -19,7 +19,9 @@ from edge.cabinet.playedlines import PlayedLines
 from edge.config import Site
 
 ALL: Final = "all"
-STREET_FAULTS: Final = ("congestion", "empty")
+STREET_FAULTS: Final = ("congestion", "empty", "dead_card")
+NEIGHBOUR_FAULTS: Final = ("crosstalk", "splashover")
+"""Of a loop that has another one beside it."""
 OFFSETS: Final = "POINT=+NUMBER"
 """How an offset of a measured value is written."""
 
@@ -138,7 +140,9 @@ def _contact(
         wanted = "" if fault == NONE else fault
         contact.timeline.now(lambda t_ns: contact.misbehave(wanted, t_ns))
 
-    faults = tuple(f for f in contact.FAULTS if f != "crosstalk" or _has_neighbour(contact))
+    faults = tuple(
+        f for f in contact.FAULTS if f not in NEIGHBOUR_FAULTS or _has_neighbour(contact)
+    )
     return FaultTarget(name, table, what, (*faults, *more), misbehave, lambda: contact.fault)
 
 
@@ -171,8 +175,11 @@ def _approach(name: str, lanes: Sequence[LaneTraffic]) -> FaultTarget:
     def misbehave(fault: str) -> None:
         for lane in lanes:
             lane.stream.jammed, lane.stream.empty = fault == "congestion", fault == "empty"
+            lane.card_dead = fault == "dead_card"
 
     def state() -> str:
+        if lanes[0].card_dead:
+            return "dead_card"
         stream = lanes[0].stream
         return "congestion" if stream.jammed else "empty" if stream.empty else ""
 

@@ -1,15 +1,12 @@
-"""From what `tomllib` read to the tables of the model, with everything that is wrong on the way.
+"""From what `tomllib` read to the tables of a site, with everything that is wrong on the way."""
 
-Nothing stops at the first error: what is right is kept by its path, so that the checks which look
-at several values at once can run on the rest.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
+from edge.config.draft import VERSION_KEY, FileDraft, T
 from edge.config.keylines import KeyPath
 from edge.config.model import (
     BUSES,
@@ -30,12 +27,9 @@ from edge.config.valuerules import ValueRule, WrongValueError, model_rules, opti
 from edge.core.driver import DriverSpec
 from edge.core.point import opposite_key
 
-T = TypeVar("T", bound=msgspec.Struct)
-
 NAME_RULE: Final = model_rules(SECTIONS["site"])[
     "id"
 ]  # names of buses, devices and lanes follow it
-VERSION_KEY: Final = "version"
 CLASSES: Final = 8  # of vehicles by length
 PLAIN_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "approach": Approach,
@@ -46,21 +40,21 @@ PLAIN_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
 """Named tables of plain values."""
 
 
-class SiteDraft:
-    """A file on its way to being a `Site`: values that are right, and findings, both by path."""
+class SiteDraft(FileDraft):
+    """A file on its way to being a `Site`."""
 
     def __init__(self, data: Mapping[str, Any], catalogue: Mapping[str, DriverSpec]) -> None:
-        self.data, self.catalogue = data, catalogue
-        self.values: dict[KeyPath, Any] = {}
-        self.found: list[tuple[KeyPath, str]] = []
+        super().__init__(data)
+        self.catalogue = catalogue
 
-    def report(self, path: KeyPath, text: str) -> None:
-        """Something is wrong with the value at `path`."""
-        self.found.append((path, text))
-
-    def get(self, *path: str | int) -> Any:
-        """The value at `path`, or its default; None when there is none or it is wrong."""
-        return self.values.get(path)
+    def unknown(self, key: str, known: Iterable[str]) -> str:
+        """Often it only stands below the wrong header."""
+        text = suggest(key, known)
+        if not text.startswith("did you mean"):
+            home = [name for name, model in SECTIONS.items() if key in model_rules(model)]
+            if home:
+                return f"unknown key here; it belongs to [{home[0]}]"
+        return f"unknown key; {text}"
 
     def names(self, table: str) -> list[str]:
         """What stands below [bus], [device], [lane] ..., in the order of the file."""
@@ -83,7 +77,7 @@ def build_tables(draft: SiteDraft) -> dict[str, object]:
     """All tables by name. Whatever could not be built is missing or None, and `draft` says why."""
     known = {VERSION_KEY, *SECTIONS, *TABLES}
     for key in draft.data.keys() - known:
-        draft.report((key,), _unknown(key, known))
+        draft.report((key,), draft.unknown(key, known))
     sections = {name: _section(draft, name, model) for name, model in SECTIONS.items()}
     return {
         **sections,
@@ -101,7 +95,7 @@ def _section(draft: SiteDraft, name: str, model: type[T]) -> T | None:
             (name,), f"is missing; a table [{name}] with {' and '.join(needed)} belongs here"
         )
         return None
-    return _table(draft, model, (name,), draft.data.get(name, {}))
+    return draft.table(model, (name,), draft.data.get(name, {}))
 
 
 def _each(draft: SiteDraft, table: str, make: Any) -> Iterator[tuple[str, Any]]:
@@ -129,24 +123,24 @@ def _bus(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> 
     kind = _kind(draft, path, values)
     if kind is None:
         return None
-    return _table(draft, BUSES[kind], path, values, extra=("kind",))
+    return draft.table(BUSES[kind], path, values, extra={"kind": kind})
 
 
 def _kind(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> str | None:
     rule = ValueRule("kind", str, choices=tuple(BUSES), required=True)
-    return _value(draft, rule, path, values)  # type: ignore[no-any-return]  # a str, by its rule
+    return draft.value(rule, path, values)  # type: ignore[no-any-return]  # a str, by its rule
 
 
 def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> Device | None:
     rules = {key: rule for key, rule in model_rules(Device).items() if key != "options"}
     phase = _phase(draft, rules.pop("phase"), path, values)
-    driver = _value(draft, rules.pop("driver"), path, values)
+    driver = draft.value(rules.pop("driver"), path, values)
     spec = draft.catalogue.get(driver) if isinstance(driver, str) else None
     if spec is None:
         if driver is not None:
             draft.report((*path, "driver"), f"no driver is called {show_value(driver)}; "
                       + suggest(driver, draft.catalogue))  # fmt: skip
-        plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
+        plain = {key: draft.value(rule, path, values) for key, rule in rules.items()}
         return Device(driver="", phase=phase, **plain)  # its options cannot be judged
     if not spec.directed:
         del rules["reversed"]
@@ -168,9 +162,9 @@ def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) 
     options = {key: option_rule(key, option) for key, option in spec.options.items()}
     known = {"driver", "every_s", "points", "reversed", "phase", *rules, *options}
     for key in values.keys() - known:
-        draft.report((*path, key), _unknown(key, known))
-    plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
-    chosen = {key: _value(draft, rule, path, values) for key, rule in options.items()}
+        draft.report((*path, key), draft.unknown(key, known))
+    plain = {key: draft.value(rule, path, values) for key, rule in rules.items()}
+    chosen = {key: draft.value(rule, path, values) for key, rule in options.items()}
     given = {key: value for key, value in chosen.items() if key in values}
     return Device(driver=spec.name, options=given, phase=phase, **plain)
 
@@ -183,13 +177,13 @@ def _phase(
         draft.report(
             (*path, "phase"), f"{show_value(table)} does not fit; {rule.what} belongs here"
         )
-    return _table(draft, Phase, (*path, "phase"), table) if isinstance(table, dict) else None
+    return draft.table(Phase, (*path, "phase"), table) if isinstance(table, dict) else None
 
 
 def _lane(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> Lane | None:
     """A lane, without its classes first: they are tables in it."""
     rest = {key: value for key, value in values.items() if key != "classes"}
-    lane = _table(draft, Lane, path, rest)
+    lane = draft.table(Lane, path, rest)
     classes = (
         _classes(draft, (*path, "classes"), values["classes"]) if "classes" in values else None
     )
@@ -203,56 +197,10 @@ def _classes(draft: SiteDraft, path: KeyPath, tables: Any) -> tuple[Class, ...] 
         return None
     if not 1 <= len(tables) <= CLASSES:
         draft.report(path, f"has {len(tables)} classes; 1 to {CLASSES} belong here")
-    made = [
-        _table(draft, Class, (*path, index), each) for index, each in enumerate(tables[:CLASSES])
-    ]
+    made = [draft.table(Class, (*path, index), each) for index, each in enumerate(tables[:CLASSES])]
     draft.values[path] = tuple(made)
     return tuple(each for each in made if each is not None)
 
 
 def _plain(model: type[T]) -> Callable[[SiteDraft, KeyPath, dict[str, object]], T | None]:
-    return lambda draft, path, values: _table(draft, model, path, values)
-
-
-def _table(
-    draft: SiteDraft, model: type[T], path: KeyPath, values: Any, extra: tuple[str, ...] = ()
-) -> T | None:
-    """One table of plain values. None when one that it cannot do without is missing or wrong."""
-    if not isinstance(values, dict):
-        draft.report(path, f"{show_value(values)} does not fit; a table belongs here")
-        return None
-    rules = model_rules(model)
-    for key in values.keys() - rules.keys() - set(extra):
-        draft.report((*path, key), _unknown(key, (*rules, *extra)))
-    built = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
-    if any(rule.required and built[key] is None for key, rule in rules.items()):
-        return None
-    return model(**built)
-
-
-def _value(draft: SiteDraft, rule: ValueRule, path: KeyPath, values: Mapping[str, Any]) -> Any:
-    """One value, or its default; None when it is wrong, or missing and needed."""
-    where = (*path, rule.key)
-    if rule.key not in values:
-        if rule.required:
-            draft.report(where, f"is missing; {rule.what} belongs here")
-            return None
-        if rule.default is not None:
-            draft.values[where] = rule.default
-        return rule.default
-    try:
-        draft.values[where] = rule.check(values[rule.key])
-    except WrongValueError as error:
-        draft.report(where, str(error))
-        return None
-    return draft.values[where]
-
-
-def _unknown(key: str, known: Any) -> str:
-    """What to say about a key nobody knows; often it only stands below the wrong header."""
-    text = suggest(key, known)
-    if not text.startswith("did you mean"):
-        home = [name for name, model in SECTIONS.items() if key in model_rules(model)]
-        if home:
-            return f"unknown key here; it belongs to [{home[0]}]"
-    return f"unknown key; {text}"
+    return lambda draft, path, values: draft.table(model, path, values)

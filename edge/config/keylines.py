@@ -4,6 +4,7 @@ It expects a document that `tomllib` has accepted, so it checks nothing.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from edge.core.tomltext import parse_toml
@@ -34,6 +35,13 @@ _END: Final[Token] = ("end", "", 0, 0)
 def key_lines(text: str) -> dict[KeyPath, int]:
     """Path -> line, counted from 1, for every table, key and array element."""
     return _Reader(text.replace("\r\n", "\n")).lines
+
+
+def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int:
+    """The line of a path; of a key that is missing, that of its table; 0 for the file."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines[path] if path else 0
 
 
 def value_spans(text: str) -> dict[KeyPath, tuple[int, int]]:

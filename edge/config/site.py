@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edge.config.keylines import KeyPath
+from edge.config.keylines import KeyPath, line_of
 from edge.config.model import (
     Approach,
     Bay,
@@ -112,10 +112,3 @@ class Site:
     def remark(self, path: KeyPath, text: str) -> Problem:
         """Something to say about a key, with the line it stands on, or its table's."""
         return Problem(self.file, line_of(self.lines, path), dotted_path(path), text)
-
-
-def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int:
-    """The line of a path; of a key that is missing, that of its table; 0 for the file."""
-    while path and path not in lines:
-        path = path[:-1]
-    return lines[path] if path else 0

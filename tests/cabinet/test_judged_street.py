@@ -32,6 +32,8 @@ WORDS: Final = {  # what is broken -> what the gateway calls it
     ("north_2", "chatter"): "chatter",
     ("north_2", "crosstalk"): "crosstalk",
     ("north_1.trail", "crosstalk"): "crosstalk",
+    ("north_2", "splashover"): "splashover",
+    ("north_1", "dead_pair"): "stuck_off",
     ("north_1", "breakup"): "breakup",
     ("north_1", "late_release"): "late_release",
     ("north_1", "undercount"): "undercount",
@@ -51,6 +53,7 @@ class JudgedStreet:
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     counted: int = 0
+    edges: int = 0
 
     def __post_init__(self) -> None:
         site = load_site(EXAMPLE, drivers.catalogue())
@@ -95,6 +98,7 @@ class JudgedStreet:
                 if body["event"] == event and body["state"] == "on"]  # fmt: skip
 
     def _drive(self, line: int | str, level: bool | None, mono_ns: int) -> None:
+        self.edges += 1
         edge = Edge(str(line), bool(level), mono_ns, len(self._batch))
         self._batch.append(self._wiring.lined[str(line)].contact(edge))
 
@@ -132,6 +136,33 @@ def test_a_fault_is_called_by_its_name(broken: tuple[str, str], seed: int) -> No
     street.end()
     said = [fault for _, fault in street.faults()]
     assert WORDS[broken] in said, street.events
+
+
+def test_of_contacts_that_bounce_nothing_is_said_and_no_vehicle_is_counted_twice() -> None:
+    sound, street = JudgedStreet(1000.0), JudgedStreet(1000.0)
+    for loop in ("north_1", "north_1.trail", "north_2"):
+        street.cabinet.misbehave(loop, "bounce")
+    for each in (sound, street):
+        each.live(60)
+        each.end()
+    assert street.faults() == []
+    assert sound.counted > 1900
+    assert abs(street.counted - sound.counted) <= 1  # one may be on its way at the end
+    assert street.edges > 4 * sound.edges
+
+
+def test_a_dead_card_lets_nobody_be_counted_on_any_lane() -> None:
+    street = JudgedStreet()
+    street.live(SOUND_MIN)
+    street.cabinet.misbehave("north", "dead_card")
+    street.live(2)  # who was on the loops may leave them
+    before = street.counted
+    street.live(10)
+    assert street.counted == before
+    street.cabinet.misbehave("north", "none")
+    street.live(5)
+    street.end()
+    assert street.counted > before + 40
 
 
 def test_dense_and_slow_traffic_is_congestion_and_its_end_is_seen() -> None:

@@ -6,12 +6,14 @@ from typing import Literal
 import pytest
 
 from drivers.sim.contactplay import CYCLE, PulsePlay, SignalPlay
-from drivers.sim.drivencontact import DrivenContact
+from drivers.sim.drivencontact import BOUNCE_S, BOUNCES, DrivenContact
 from drivers.sim.loopcard import FAULTS, LATE_S, LoopCard
 from drivers.sim.timeline import Timeline
+from edge.process.enginesetup import LaneSetup
 
 S = 1_000_000_000
 Level = tuple[float, bool]  # seconds, closed
+SETTLED_S = 2 * BOUNCES * BOUNCE_S[1]
 
 
 class Wire:
@@ -81,6 +83,13 @@ CHECKS: dict[str, Callable[[list[Level]], bool]] = {
     "dead": lambda seen: seen == [(0.0, False)],
     "chatter": lambda seen: len(seen) > 60,
     "crosstalk": lambda seen: {(5.02, True), (5.82, False)} & set(seen) != set(),
+    "bounce": lambda seen: (
+        len(seen) == 1 + 8 * (1 + 2 * BOUNCES)
+        and rises(seen)[0] == 2.0
+        and 2.0 < rises(seen)[BOUNCES] < 2.0 + SETTLED_S
+        and not seen[-1][1]
+    ),
+    "splashover": lambda seen: {(5.2, True), (5.8, False)} <= set(seen),
     "breakup": lambda seen: rises(seen)[:3] == [2.0, 2.66, 12.0],
     "late_release": lambda seen: (13.0 + LATE_S, False) in seen and (3.0, False) in seen,
     "undercount": lambda seen: rises(seen) == [2.0, 12.0, 32.0],
@@ -113,6 +122,21 @@ def test_a_chatter_that_ends_leaves_nothing_behind() -> None:
     wire.line.at(S, lambda t_ns: wire.card.misbehave("chatter", t_ns))
     wire.line.at(5 * S, lambda t_ns: wire.card.misbehave("", t_ns))
     wire.closed(20)
+    assert wire.line.waiting() == 0
+
+
+def test_a_contact_that_bounces_is_still_sooner_than_the_gateway_believes_a_change() -> None:
+    assert LaneSetup("a", "north").bounce_ms > SETTLED_S * 1000
+
+
+@pytest.mark.parametrize("at_ms", [2000.2, 2001, 2003, 2005, 2500])
+def test_a_bounce_that_ends_in_its_middle_leaves_the_contact_as_the_road_is(at_ms: float) -> None:
+    wire = Wire()
+    wire.line.at(S, lambda t_ns: wire.card.misbehave("bounce", t_ns))
+    wire.card.over(2 * S, 3 * S, 4.5)
+    wire.line.at(round(at_ms * 1e6), lambda t_ns: wire.card.misbehave("", t_ns))
+    assert wire.closed(2.9)[-1][1] is True
+    assert wire.closed(10)[-1] == (3.0, False)
     assert wire.line.waiting() == 0
 
 

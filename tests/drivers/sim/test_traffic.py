@@ -107,6 +107,21 @@ def test_a_pair_closes_in_the_direction_of_travel_and_when_swapped_against_it() 
         assert sum(one == first for one in seen[::2]) > 0.8 * len(seen[::2])
 
 
+def test_a_dead_pair_and_a_dead_card_feel_nobody_until_they_are_mended() -> None:
+    for dead in ("pair", "card"):
+        line, traffic, seen = lane()
+        traffic.misbehave("dead_pair" if dead == "pair" else "")
+        traffic.card_dead = dead == "card"
+        traffic.begin(0)
+        line.run_until(300 * NS)
+        assert seen == []
+        assert traffic.vehicles > 20
+        traffic.misbehave("")
+        traffic.card_dead = False
+        line.run_until(600 * NS)
+        assert {"lead", "trail"} == set(seen)
+
+
 def test_an_empty_road_is_looked_at_again() -> None:
     line, traffic, seen = lane()
     traffic.stream.empty = True
