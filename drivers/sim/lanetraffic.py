@@ -115,7 +115,7 @@ class LaneTraffic:
         self.cover((on_ns, off_ns), (on_ns + later_ns, off_ns + later_ns), length_m)
 
     def cover(self, lead_ns: Spell, trail_ns: Spell, length_m: float) -> None:
-        """It is over the first loop, and as much later over the second."""
+        """Somebody is over each loop from then to then; one with a single loop has no second."""
         if self.card_dead or self.fault == "dead_pair":
             return
         first, second = self.lead, self.trail
