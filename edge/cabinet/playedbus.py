@@ -89,6 +89,14 @@ class PlayedBus:
     def send(self, data: bytes) -> None:
         """Bytes out of the blue."""
 
+    def asked(self, device: PlayedDevice) -> int:
+        """How many questions came for it so far, or how often it was to speak by itself."""
+        return device.turns()
+
+    def carried(self) -> int:
+        """The same of the whole wire: what came while nobody answered is in it, too."""
+        return sum(self.asked(device) for device in self.devices)
+
     def _rustle(self, turn: int, t_ns: int) -> None:
         if turn != self._turns or not self._open:
             return
@@ -130,6 +138,9 @@ class PlayedI2c(PlayedBus):
         self._kernel.fault = errno.ETIMEDOUT if fault == "stuck" else 0
         self._kernel.chips = {} if fault == "silent" else self._chips
 
+    def asked(self, device: PlayedDevice) -> int:
+        return self._kernel.asked[device.address]
+
 
 class PlayedTcp(PlayedBus):
     """Modbus units behind an endpoint of this machine."""
@@ -155,6 +166,9 @@ class PlayedTcp(PlayedBus):
 
     def show(self, fault: str) -> None:
         self._server.units = {} if fault == "silent" else self._units
+
+    def carried(self) -> int:
+        return self._server.requests
 
 
 class PlayedPort(PlayedBus):
@@ -231,6 +245,9 @@ class PlayedRtu(PlayedPort):
 
     def show(self, fault: str) -> None:
         self._played.units = {} if fault == "silent" else self._units
+
+    def carried(self) -> int:
+        return self._played.asked if isinstance(self._played, MeterRtu) else self._played.requests
 
     def send(self, data: bytes) -> None:
         self._played.send(data)
