@@ -18,6 +18,7 @@ from docs.doctorchecks import doctor_page
 from docs.filemap import file_map
 from docs.issuekinds import issues_page
 from docs.pagewords import check_words, issue_words
+from docs.scenariopage import scenario_page, schema_text
 from edge.config.reference import render_reference
 
 ROOT: Final = Path(__file__).parents[1]
@@ -27,6 +28,8 @@ DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "docs/issues.md": issues_page,
     "docs/doctor.md": doctor_page,
     "docs/conform.md": conform_page,
+    "docs/scenarios.md": scenario_page,
+    "docs/schemas/scenario.json": schema_text,
     "drivers/README.md": catalogue,
     "edge/web/words/en/issues.json": issue_words,
     "edge/web/words/en/checks.json": check_words,

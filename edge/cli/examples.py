@@ -134,6 +134,11 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("one meter on a pseudo-terminal", "kerbstone sim sdm630 --on pty --address 1"),
         Example("which faults a sensor can show", "kerbstone sim sen55 --faults"),
     ),
+    "rig": (
+        Example("what is wrong with a scenario", "kerbstone rig check incident.toml"),
+        Example("what can break in it", "kerbstone rig faults loop"),
+        Example("for an editor", "kerbstone rig schema > scenario.json"),
+    ),
     "sample": (
         Example("which drivers there are", "kerbstone sample"),
         Example("the tables of one, with its options", "kerbstone sample sdm630"),

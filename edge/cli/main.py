@@ -31,6 +31,7 @@ VERBS: Final = {
     "commission": "prove what was mounted, step by step, and sign the acceptance",
     "access-point": "open a Wi-Fi for a phone at the door, for an hour",
     "sim": "simulate a device, or the whole cabinet of a site file, without hardware",
+    "rig": "try a box under test by a scenario file: traffic, faults, what it has to do",
     "sample": "an example of a driver's tables in a site file, or of a whole site file",
     "subscribe": "show or check the messages of gateways at a broker",
     "status": "the state of this gateway, and what you have to do",

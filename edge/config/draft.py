@@ -33,6 +33,16 @@ class FileDraft:
         """The value at `path`, or its default; None when there is none or it is wrong."""
         return self.values.get(path)
 
+    def written(self, *path: str | int) -> bool:
+        """Something stands there, right or wrong."""
+        here: Any = self.data
+        for step in path:
+            try:
+                here = here[step]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
+
     def unknown(self, key: str, known: Iterable[str]) -> str:
         """What to say about a key that nobody knows."""
         return f"unknown key; {suggest(key, known)}"
@@ -69,7 +79,7 @@ class FileDraft:
         return model(**built, **{key: value for key, value in own.items() if key in fields})
 
     def value(self, rule: ValueRule, path: KeyPath, values: Mapping[str, Any]) -> Any:
-        """One value, or its default; None when it is wrong, or missing and needed."""
+        """One value. Its default when it is missing or wrong; None where it is needed."""
         where = (*path, rule.key)
         if rule.key not in values:
             if rule.required:
@@ -82,7 +92,7 @@ class FileDraft:
             self.values[where] = rule.check(values[rule.key])
         except WrongValueError as error:
             self.report(where, str(error))
-            return None
+            return rule.default
         return self.values[where]
 
     def problems(self, file: str, lines: Mapping[KeyPath, int]) -> Problems:

@@ -44,7 +44,7 @@ class Problems(ConfigError):  # noqa: N818  it is a list of findings, and reads 
     """Everything that is wrong with one file. `str()` gives one line for each problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda p: (p.line, p.key)))
+        self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.key)))
         lines = [printable(str(problem)) for problem in self.problems[:PROBLEMS_SHOWN]]
         if len(self.problems) > PROBLEMS_SHOWN:
             lines.append(f"and {len(self.problems) - PROBLEMS_SHOWN} more")

@@ -48,26 +48,27 @@ def render_reference(catalogue: Mapping[str, DriverSpec]) -> str:
 def _page(catalogue: Mapping[str, DriverSpec]) -> Iterator[str]:
     yield PAGE_HEAD
     for name, model in SECTIONS.items():
-        yield from _section(f"[{name}]", model)
+        yield from render_section(f"[{name}]", model)
     yield "## Buses, devices, lanes, bays\n"
     yield NAMES_TEXT
     for kind, bus in BUSES.items():
-        yield from _section(f'[bus.NAME] with kind = "{kind}"', bus, 3)
-    yield from _section("[device.NAME]", Device, 3)
-    yield from _section("phase = {}, in [device.NAME]", Phase, 4)
-    yield from _section("[lane.NAME]", Lane, 3)
-    yield from _section("classes = [{}, ...], in [lane.NAME]", Class, 4)
-    yield from _section("[approach.NAME]", Approach, 3)
-    yield from _section("[bay.NAME]", Bay, 3)
-    yield from _section("[calibration.NAME]", Calibration, 3)
-    yield from _section("[cell.NAME]", Cell, 3)
+        yield from render_section(f'[bus.NAME] with kind = "{kind}"', bus, 3)
+    yield from render_section("[device.NAME]", Device, 3)
+    yield from render_section("phase = {}, in [device.NAME]", Phase, 4)
+    yield from render_section("[lane.NAME]", Lane, 3)
+    yield from render_section("classes = [{}, ...], in [lane.NAME]", Class, 4)
+    yield from render_section("[approach.NAME]", Approach, 3)
+    yield from render_section("[bay.NAME]", Bay, 3)
+    yield from render_section("[calibration.NAME]", Calibration, 3)
+    yield from render_section("[cell.NAME]", Cell, 3)
     yield "## Drivers and their options\n"
     for spec in catalogue.values():
         if spec.name != "loop":  # what a lane is made of; it is configured there
             yield from _driver(spec)
 
 
-def _section(header: str, model: type[msgspec.Struct], level: int = 2) -> Iterator[str]:
+def render_section(header: str, model: type[msgspec.Struct], level: int = 2) -> Iterator[str]:
+    """A heading, what the model is, and its keys."""
     yield f"{'#' * level} `{header}`\n"
     yield f"{inspect.cleandoc(model.__doc__ or '')}\n"  # 3.13 strips it itself
     yield from _table(rule for key, rule in model_rules(model).items() if key != "options")

@@ -61,7 +61,8 @@ class ValueRule:
         if len(self.choices) > CHOICES_SHOWN:
             return f"one of the {len(self.choices)} that there are"
         if self.choices:
-            return "one of " + ", ".join(show_value(c, self.key) for c in self.choices)
+            one = "one of " + ", ".join(show_value(c, self.key) for c in self.choices)
+            return f"a list, each {one}" if self.listed else one
         if self.listed and self.type in LIST_TEXTS:
             return LIST_TEXTS[self.type]
         if self.form:

@@ -2,19 +2,43 @@
 
 A scenario is one TOML file: `[scenario]` says what is tried, `[[traffic]]`, `[[vehicle]]`,
 `[[trace]]`, `[[signal]]` and `[[value]]` what happens on the wires, `[[fault]]` what breaks and
-when it heals, `[[expect]]` what the box has to do. The JSON Schema and the reference in docs/rig.md
-are made from here. Times are seconds from the moment at which the box is ready; speeds are km/h,
-lengths metres, values in the unit of their point.
+when it heals, `[[expect]]` what the box has to do. The JSON Schema and the reference in
+docs/scenarios.md are made from here. Times are seconds from the moment at which the box is ready;
+speeds are km/h, lengths metres, values in the unit of their point.
 """
 
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from edge.config.model.fieldtypes import Name, ShownText
+from edge.config.model.fieldtypes import Name
+from edge.core.printable import printable
 
 VERSION: Final = 1
 DAY_S: Final = 86_400.0
+SENTENCE_LIMIT: Final = 200  # characters
+
+
+def check_text(text: str) -> str:
+    """In one line, whatever line breaks it was written with. Raises ValueError."""
+    line = " ".join(text.split())
+    if printable(line, len(line) + 1) != line:
+        raise ValueError("it holds a character that cannot be seen")
+    return line
+
+
+def check_sentence(text: str) -> str:
+    """The same of a sentence. Raises ValueError for one that is empty or too long."""
+    line = check_text(text)
+    if not 1 <= len(line) <= SENTENCE_LIMIT:
+        raise ValueError(f"it has {len(line)} characters")
+    return line
+
+
+Sentence = Annotated[
+    str,
+    Meta(extra={"form": f"a sentence of 1 to {SENTENCE_LIMIT} characters", "kept": check_sentence}),
+]
 
 FileName = Annotated[
     str,
@@ -25,6 +49,7 @@ FileName = Annotated[
 ]
 Moment = Annotated[float, Meta(ge=0.0, le=DAY_S)]
 Span = Annotated[float, Meta(ge=0.0, le=DAY_S)]
+Lasting = Annotated[float, Meta(ge=0.001, le=DAY_S)]
 Speed = Annotated[float, Meta(ge=1.0, le=250.0)]
 Length = Annotated[float, Meta(ge=0.5, le=50.0)]
 LayerName = Literal["sim", "pty", "qemu", "bench"]
@@ -36,9 +61,13 @@ State = Literal["queue", "connected", "volume", "value", "flag", "records"]
 class About(Struct, frozen=True, kw_only=True):
     """What is tried, on which box, for how long."""
 
-    name: Annotated[ShownText, Meta(description="What is tried, in a few words.")]
+    name: Annotated[Sentence, Meta(description="What is tried, in a few words.")]
     text: Annotated[
-        str, Meta(description="What it shows, for whoever reads the file as part of a contract.")
+        str,
+        Meta(
+            description="What it shows, for whoever reads the file as part of a contract.",
+            extra={"form": "a text in quotes", "kept": check_text},
+        ),
     ] = ""
     site: Annotated[FileName, Meta(description="The site file of the box under test.")]
     duration_s: Annotated[
@@ -140,7 +169,10 @@ class Value(Struct, frozen=True, kw_only=True):
     constant: Annotated[float | None, Meta(description="All the time.")] = None
     curve: Annotated[
         tuple[tuple[float, float], ...] | None,
-        Meta(description="Pairs of seconds and value, with straight lines between them."),
+        Meta(
+            description="Pairs of seconds and value, with straight lines between them.",
+            extra={"form": "a list of pairs such as [[0, 20.5], [600, 25]]"},
+        ),
     ] = None
     series: Annotated[
         FileName | None, Meta(description="A CSV file with columns t_s and the point.")
@@ -165,14 +197,15 @@ class Condition(Struct, frozen=True, kw_only=True):
 
 class Fault(Struct, frozen=True, kw_only=True):
     """Something that breaks, and heals. With `at_s` at a time; with `when` once all its conditions
-    hold. docs/rig.md has the table of what can break on which layer."""
+    hold. docs/scenarios.md has the table of what can break on which layer."""
 
     name: Annotated[Name, Meta(description="What expectations call it.")]
     target: Annotated[
         str,
         Meta(
-            description="A device, lane, loop (`north_1.trail`), approach or bus of the site "
-            "file; or `broker`, `link`, `power`, `clock`, `disk`, `gateway`."
+            description="A device, point (`hut_air.pm2_5`), lane, loop (`north_1.trail`), "
+            "approach or bus of the site file; or `broker`, `link`, `power`, `clock`, `disk`, "
+            "`gateway`."
         ),
     ]
     kind: Annotated[Name, Meta(description="What breaks.")]
@@ -181,7 +214,11 @@ class Fault(Struct, frozen=True, kw_only=True):
     ] = None
     at_s: Annotated[Moment | None, Meta(description="When it begins.")] = None
     when: Annotated[
-        tuple[Condition, ...] | None, Meta(description="It begins when all of these hold.")
+        tuple[Condition, ...] | None,
+        Meta(
+            description="It begins when all of these hold.",
+            extra={"form": 'a list of conditions such as {state = "queue", above = 1000}'},
+        ),
     ] = None
     edge: Annotated[
         Edge,
@@ -194,18 +231,15 @@ class Fault(Struct, frozen=True, kw_only=True):
         Span, Meta(description="So long after the conditions hold; `at_s` takes no delay.")
     ] = 0.0
     for_s: Annotated[
-        float | None,
-        Meta(
-            ge=0.001, le=DAY_S,
-            description="It heals after so long; what is over at once (power, kill) has none.",
-        ),
-    ] = None  # fmt: skip
+        Lasting | None,
+        Meta(description="It heals after so long; what is over at once (power, kill) has none."),
+    ] = None
 
 
 class Expect(Struct, frozen=True, kw_only=True):
-    """What the box has to do. Each `what` has keys of its own; docs/rig.md has them."""
+    """What the box has to do. Each `what` has keys of its own; docs/scenarios.md has them."""
 
-    name: Annotated[ShownText, Meta(description="The sentence that the report shows.")]
+    name: Annotated[Sentence, Meta(description="The sentence that the report shows.")]
     what: Annotated[
         Literal[
             "volume", "value", "quality", "flag", "event", "gap", "issue",
@@ -227,6 +261,13 @@ class Expect(Struct, frozen=True, kw_only=True):
         Name | None, Meta(description="The fault that it is about: times count from its beginning.")
     ] = None
     key: Annotated[str, Meta(description="A point, a flag, the kind of an event or issue.")] = ""
+    reason: Annotated[
+        str,
+        Meta(
+            description="For `quality`: a word that records use, such as `silent` or `bad:silent`; "
+            "any that is not good, if left out."
+        ),
+    ] = ""
     field: Annotated[
         Literal["mean", "last", "min", "max", "delta"],
         Meta(description="For `value`: which of a point's figures."),

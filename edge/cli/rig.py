@@ -1,0 +1,32 @@
+"""Try a box under test by a scenario file: traffic, faults, and what the box has to do.
+
+check    list all errors of scenario files
+faults   what can break, and on which layer
+schema   the JSON Schema of a scenario file
+
+Exit codes: 0 fine, 2 wrong use, or a scenario file that is wrong.
+"""
+
+import argparse
+from types import ModuleType
+from typing import Final
+
+from edge.cli import rig_check, rig_faults
+
+ACTS: Final[tuple[ModuleType, ...]] = (rig_check, rig_faults)
+"""Each adds its acts with `add_acts`, in this order."""
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "rig", help="try a box under test by a scenario file", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    for each in ACTS:
+        each.add_acts(acts)
+
+
+def run(args: argparse.Namespace) -> int:
+    return int(args.act_run(args))
