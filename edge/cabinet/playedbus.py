@@ -11,7 +11,7 @@ from drivers.sim._responder import Responder, SharedLine
 from drivers.sim._talker import Talker
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
-from drivers.sim.meter_line import MeterLine
+from drivers.sim.meter_line import STEP_S, MeterLine
 from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.open_port import open_serial
@@ -227,7 +227,12 @@ class PlayedPort(PlayedBus):
 
 
 class PlayedRtu(PlayedPort):
-    """Modbus units on one RS-485 line, with the true time of its wire."""
+    """Modbus units on one RS-485 line, with the true time of its wire.
+
+    Bytes of an answer that are due within `step_s` leave together (`MeterLine`).
+    """
+
+    step_s = STEP_S
 
     def play(self, stack: contextlib.ExitStack, fd: int) -> str:
         self._units: Mapping[int, Any] = {one.address: one.sim for one in self.devices}
@@ -238,7 +243,9 @@ class PlayedRtu(PlayedPort):
             stack.callback(answering.stop)
             self._played: MeterLine | MeterRtu = answering
             return ""
-        timed = MeterLine(self._units, line.baud, line.parity, line.stop, own_speed=True).start()
+        timed = MeterLine(
+            self._units, line.baud, line.parity, line.stop, step_s=self.step_s, own_speed=True
+        ).start()
         stack.callback(timed.stop)
         self._played = timed
         return timed.path
