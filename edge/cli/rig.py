@@ -3,17 +3,19 @@
 check    list all errors of scenario files
 faults   what can break, and on which layer
 schema   the JSON Schema of a scenario file
+report   judge a run anew, and report it
 
-Exit codes: 0 fine, 2 wrong use, or a scenario file that is wrong.
+Exit codes: 0 fine, 1 failed, 2 wrong use, or a scenario file that is wrong, 3 a report cannot be
+written, 4 not evaluated.
 """
 
 import argparse
 from types import ModuleType
 from typing import Final
 
-from edge.cli import rig_check, rig_faults
+from edge.cli import rig_check, rig_faults, rig_report
 
-ACTS: Final[tuple[ModuleType, ...]] = (rig_check, rig_faults)
+ACTS: Final[tuple[ModuleType, ...]] = (rig_check, rig_faults, rig_report)
 """Each adds its acts with `add_acts`, in this order."""
 
 

@@ -23,6 +23,7 @@ Progress = Callable[[float, str], None]
 LOOK_S: Final = 1.0
 SAY_S: Final = 60.0  # so often it is said how it goes, if nothing else happens
 CONTIGUOUS_S: Final = 0.5
+STILL_LOOKS: Final = 3
 
 
 def run(scenario: Scenario, layer: Layer, progress: Progress = lambda t_s, text: None) -> RunLog:
@@ -52,22 +53,27 @@ def run(scenario: Scenario, layer: Layer, progress: Progress = lambda t_s, text:
 
 
 def settled(heard: Sequence[Heard], end_s: float) -> bool:
-    """Whether each source whose windows follow each other has told of all up to `end_s`.
+    """Whether each source whose windows follow each other has told of all up to `end_s`, by the
+    box's clock, and no number is missing between two that came.
 
-    By the box's clock, and without what tells no windows.
+    A queue tells less: rows lie in it that have been confirmed and are yet to be deleted.
     """
     last: dict[tuple[str, str], float] = {}
     regular: set[tuple[str, str]] = set()
+    numbers: dict[tuple[str, str], set[int]] = {}
     for one in heard:
-        if one.from_s is None or one.to_s is None or one.to_s <= one.from_s:
-            continue
         if one.stream in OTHER_STREAMS:
+            continue
+        if one.seq:
+            numbers.setdefault((one.epoch, one.stream), set()).add(one.seq)
+        if one.from_s is None or one.to_s is None or one.to_s <= one.from_s:
             continue
         place = (one.stream, one.source)
         if place in last and abs(one.from_s - last[place]) < CONTIGUOUS_S:
             regular.add(place)
         last[place] = max(one.to_s, last.get(place, -math.inf))
-    return bool(regular) and all(last[place] >= end_s for place in regular)
+    whole = all(max(found) - min(found) < len(found) for found in numbers.values())
+    return whole and bool(regular) and all(last[place] >= end_s for place in regular)
 
 
 class _Run:
@@ -82,6 +88,7 @@ class _Run:
         self._faults = {one.name: one for one in scenario.faults}
         self._opened = False
         self._said_s = 0.0
+        self._still = 0
 
     def play(self) -> None:
         """From the moment at which the box is ready."""
@@ -178,13 +185,13 @@ class _Run:
         return bool(why)
 
     def _is_settled(self) -> bool:
-        """Nothing is to come any more: all windows have been told, and nothing waits."""
-        seen = self._observed.seen
-        if seen.queue != 0 or seen.connected is False or self._schedule.next_s() < math.inf:
-            return False
-        offset_s, bound_s = self._layer.box_clock()
+        """Nothing is to come any more, and that at several looks: what is last may be an event."""
+        still = self._observed.seen.connected is not False and self._schedule.next_s() == math.inf
+        offset_s, bound_s = self._layer.box_clock() if still else (0.0, NO_BOUND_S)
         end_s = self._about.duration_s + offset_s
-        return bound_s < NO_BOUND_S and settled(self._log.heard, end_s)
+        still = still and bound_s < NO_BOUND_S and settled(self._log.heard, end_s)
+        self._still = self._still + 1 if still else 0
+        return self._still >= STILL_LOOKS
 
     def _read_evidence(self, fault: Fault, span: FaultSpan) -> None:
         if span.ended_s is None or _is_over_at_once(fault):

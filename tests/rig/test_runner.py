@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec import json
+from msgspec.structs import replace
 
 from edge.rig.layer import NO_BOUND_S
 from edge.rig.runlog import Heard, RunLog, Seen
@@ -146,21 +147,30 @@ def test_one_that_never_heals_has_no_end(tmp_path: Path) -> None:
 
 
 def windows(last_s: int) -> list[Heard]:
-    return [window("north_1", t_s, t_s + 2.0, t_s + 2.1) for t_s in range(-1, last_s, 2)]
+    found = [window("north_1", t_s, t_s + 2.0, t_s + 2.1) for t_s in range(-1, last_s, 2)]
+    return [replace(one, epoch="7", seq=number) for number, one in enumerate(found, 5)]
 
 
-def test_the_end_comes_when_all_windows_are_told_and_nothing_waits(tmp_path: Path) -> None:
+def test_the_end_comes_when_all_windows_are_told(tmp_path: Path) -> None:
     layer = FakeLayer(coming=windows(70))
     log = run(scenario(tmp_path, 60.0, settle_s=100.0), layer)
-    assert 61.0 <= log.lasted_s <= 63.5
-    layer = FakeLayer(coming=windows(70), seen=lambda t_s: Seen(t_s=t_s, queue=int(t_s < 80)))
-    assert 80.0 <= run(scenario(tmp_path, 60.0, settle_s=100.0), layer).lasted_s <= 82.0
+    assert 61.0 <= log.lasted_s <= 65.5
+
+
+def test_the_end_waits_for_a_number_that_is_missing(tmp_path: Path) -> None:
+    coming = windows(170)
+    late = replace(coming.pop(10), t_s=80.5)
+    layer = FakeLayer(coming=sorted([*coming, late], key=lambda one: one.t_s))
+    assert 80.0 <= run(scenario(tmp_path, 60.0, settle_s=100.0), layer).lasted_s <= 85.0
+
+
+def test_the_end_waits_for_a_box_without_a_connection(tmp_path: Path) -> None:
+    layer = FakeLayer(coming=windows(170), seen=lambda t_s: Seen(t_s=t_s, connected=t_s > 80))
+    assert 80.0 <= run(scenario(tmp_path, 60.0, settle_s=100.0), layer).lasted_s <= 85.0
 
 
 def test_who_tells_no_more_is_waited_for_to_the_end(tmp_path: Path) -> None:
     layer = FakeLayer(coming=windows(40))
-    assert run(scenario(tmp_path, 60.0, settle_s=100.0), layer).lasted_s == 160.0
-    layer = FakeLayer(coming=windows(70), seen=lambda t_s: Seen(t_s=t_s))  # it does not say it
     assert run(scenario(tmp_path, 60.0, settle_s=100.0), layer).lasted_s == 160.0
 
 

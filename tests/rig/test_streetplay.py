@@ -176,8 +176,12 @@ def test_a_table_of_vehicles_is_driven(street: Callable[..., Street], tmp_path: 
 
 def test_what_sumo_writes_is_driven(street: Callable[..., Street], tmp_path: Path) -> None:
     row = '<instantOut id="{}" time="{}" state="{}" vehID="a" speed="10.0" length="4.3"/>'
-    rows = [row.format("north_1.lead", 4.25, "enter"), row.format("north_1.lead", 4.8, "leave"),
-            row.format("north_1.trail", 4.65, "enter"), row.format("north_2", 7.0, "enter")]  # fmt: skip
+    rows = [
+        row.format("north_1.lead", 4.25, "enter"),
+        row.format("north_1.lead", 4.8, "leave"),
+        row.format("north_1.trail", 4.65, "enter"),
+        row.format("north_2", 7.0, "enter"),
+    ]
     (tmp_path / "s.xml").write_text(f"<instantE1>{''.join(rows)}</instantE1>")
     one = street(traces=(Trace(file="s.xml", kind="sumo", lanes=("north_1",)),))
     one.until(60.0)

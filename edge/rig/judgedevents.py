@@ -1,0 +1,197 @@
+"""Did the box say that something happened: flags, events, declared gaps, issues, and nothing else.
+
+A moment by the box's own clock is only known within a bound: one that may lie on both sides of a
+limit is not evaluated.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+from edge.rig.judgedrun import (
+    Frame,
+    JudgedRun,
+    Row,
+    event_names,
+    event_title,
+    is_about,
+    says_nothing,
+    seconds,
+    seen_issues,
+)
+from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
+from edge.rig.scenario import Expect
+
+GAP: Final = "gap"
+NAMED: Final = 5  # of what nobody expected, in the sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Something that an expectation may mean, between two moments. `row`: of `RunLog.heard`."""
+
+    from_s: float
+    to_s: float
+    title: str
+    row: int | None = None
+
+    @property
+    def moment_s(self) -> float:
+        return (self.from_s + self.to_s) / 2
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        return () if self.row is None else (self.row,)
+
+
+def means(expect: Expect, row: Row) -> bool:
+    """Whether an event is of the kind and of the source that an expectation names."""
+    body = row.heard.body
+    if not is_about(row, expect.source):
+        return False
+    match expect.what:
+        case "gap":
+            return body.get("event") == GAP and expect.key in ("", *event_names(body))
+        case "flag":
+            return "state" in body and expect.key in event_names(body)
+        case "event":
+            return expect.key in event_names(body)
+    return False
+
+
+def judge_event(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
+    """`flag`, `event` and `gap`."""
+    found = [
+        Sighting(row.moment_s - error, row.moment_s + error, event_title(row), row.number)
+        for row in run.events
+        if means(expect, row) and (expect.what != "flag" or row.heard.body.get("state") == "on")
+        for error in (run.error_s(row),)
+    ]
+    return _judge_sightings(expect, frame, found, lambda: run.silent(frame))
+
+
+def judge_issue(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
+    """By what the rig saw of the box's status, once a second or so."""
+    looks = [each for each in run.log.seen if frame.from_s <= each.t_s <= frame.until_s]
+    if not looks or all(map(says_nothing, looks)):
+        return not_evaluated(f"The box said nothing of its own state {frame.where()}.")
+    found = [
+        Sighting(each.t_s, each.t_s, f"issue {kind} {about}".rstrip())
+        for each in run.log.seen
+        for kind, about in seen_issues(each)
+        if kind == expect.key and _covers(expect.source, about)
+    ]
+    if not expect.absent:  # it stays open for many looks: the first of them says when it came
+        found = [each for each in found if each.from_s >= frame.looks_s][:1]
+    return _judge_sightings(expect, frame, found, lambda: None)
+
+
+def judge_nothing_else(
+    expect: Expect, frame: Frame, run: JudgedRun, others: Sequence[tuple[Expect, Frame]]
+) -> Finding:
+    """Each flag, event and gap after the start that no other expectation covers. A flag that is
+    expected may go off again at any time."""
+    found = []
+    for row in run.events:
+        if row.moment_s <= max(0.0, frame.from_s) or row.moment_s > frame.until_s:
+            continue  # before the box was ready: the gap and the start that each run begins with
+        if not any(_is_expected(other, where, row, run) for other, where in others):
+            found.append(row)
+    if not found:
+        silence = run.silent(frame)
+        text = f"Nothing that no expectation names happened {frame.where()}."
+        return silence or Finding(verdict="pass", text=text)
+    told = [f"{event_title(row)} at {seconds(row.moment_s)}" for row in found[:NAMED]]
+    more = f", and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return Finding(
+        verdict="fail",
+        text=f"No expectation names: {'; '.join(told)}{more}.",
+        moment_s=found[0].moment_s,
+        rows=tuple(row.number for row in found[:ROWS_LIMIT]),
+        final=True,
+    )
+
+
+def _is_expected(expect: Expect, frame: Frame, row: Row, run: JudgedRun) -> bool:
+    if expect.absent or not means(expect, row):
+        return False
+    error = run.error_s(row)
+    in_time = frame.from_s - error <= row.moment_s <= frame.until_s + error
+    return in_time or (expect.what == "flag" and row.heard.body.get("state") != "on")
+
+
+def _covers(source: str, about: str) -> bool:
+    """An issue may be about a part of a source: `north_1.trail`, `north_1 trail`."""
+    return not source or about == source or about.startswith((f"{source}.", f"{source} "))
+
+
+def _judge_sightings(
+    expect: Expect, frame: Frame, found: Iterable[Sighting], silent: Callable[[], Finding | None]
+) -> Finding:
+    wanted = f"{expect.what} {expect.key}".rstrip() + (
+        f" of {expect.source}" if expect.source else ""
+    )
+    later = [each for each in found if each.to_s >= frame.looks_s]
+    inside = [e for e in later if e.from_s >= frame.from_s and e.to_s <= frame.until_s]
+    doubtful = [
+        each for each in later
+        if each not in inside and each.to_s >= frame.from_s and each.from_s <= frame.until_s
+    ]  # fmt: skip
+    if expect.absent:
+        return _judge_absent(wanted, frame, inside, doubtful, silent)
+    early = [each for each in later if each.to_s < frame.from_s and each.from_s >= frame.looks_s]
+    if early:
+        text = f"Too soon: {early[0].title} at {seconds(early[0].moment_s)}; wanted {frame.where()}"
+        return _seen("fail", f"{text}.", early[0])
+    if inside:
+        since = f", {seconds(inside[0].moment_s - frame.base_s)} after the fault began"
+        text = f"Seen: {inside[0].title} at {seconds(inside[0].moment_s)}"
+        return _seen("pass", f"{text}{since if expect.fault else ''}.", inside[0])
+    if doubtful:
+        return _seen("not_evaluated", _doubt(doubtful[0], frame), doubtful[0])
+    late = next((each for each in later if each.from_s > frame.until_s), None)
+    if late is not None:
+        text = f"Too late: {late.title} at {seconds(late.moment_s)}; wanted {frame.where()}."
+        return _seen("fail", text, late)
+    return silent() or Finding(
+        verdict="fail",
+        text=f"Wanted {wanted} {frame.where()}. It was not seen.",
+        moment_s=frame.from_s if frame.until_s == inf else frame.until_s,
+    )
+
+
+def _judge_absent(
+    wanted: str,
+    frame: Frame,
+    inside: Sequence[Sighting],
+    doubtful: Sequence[Sighting],
+    silent: Callable[[], Finding | None],
+) -> Finding:
+    if inside:
+        text = f"Wanted no {wanted} {frame.where()}"
+        text = f"{text}. Seen: {inside[0].title} at {seconds(inside[0].moment_s)}."
+        return _seen("fail", text, inside[0])
+    if doubtful:
+        return _seen("not_evaluated", _doubt(doubtful[0], frame), doubtful[0])
+    text = f"No {wanted} was seen {frame.where()}."
+    return silent() or Finding(verdict="pass", text=text)
+
+
+def _seen(verdict: str, text: str, sighting: Sighting) -> Finding:
+    if verdict == "not_evaluated":
+        return not_evaluated(text, sighting.moment_s)
+    return Finding(
+        verdict="pass" if verdict == "pass" else "fail",
+        text=text,
+        moment_s=sighting.moment_s,
+        rows=sighting.rows,
+        final=True,
+    )
+
+
+def _doubt(sighting: Sighting, frame: Frame) -> str:
+    return (
+        f"{sighting.title} came between {seconds(sighting.from_s)} and {seconds(sighting.to_s)}: "
+        f"the box's clock is not known better, so nobody knows whether that was {frame.where()}."
+    )

@@ -1,0 +1,143 @@
+"""What a run is worth: each expectation of a scenario, held against what was done and heard.
+
+Pure: the same run is judged the same, on any machine, at any time. What could not be judged is
+`not_evaluated`, and says why; that is no pass.
+"""
+
+from typing import Final
+
+from edge.rig.judgedevents import judge_event, judge_issue, judge_nothing_else
+from edge.rig.judgednumbers import judge_complete
+from edge.rig.judgedrecords import judge_quality, judge_value
+from edge.rig.judgedrun import Frame, JudgedRun, seconds
+from edge.rig.judgedvolume import judge_volume
+from edge.rig.outcome import Finding, Outcome, Verdict, not_evaluated, verdict_of
+from edge.rig.runlog import Ending, RunLog
+from edge.rig.scenario import Expect, Fault, Scenario
+
+__all__ = ["Outcome", "judge", "verdict_of"]
+ENDINGS: Final[dict[Ending, str]] = {
+    "whole": "The run ended",
+    "broken_off": "The run was broken off",
+    "box_failed": "The box ended by itself",
+    "rig_failed": "The rig failed",
+}
+IN_FORCE: Final = "in_force"
+WHOLE: Final = "whole"  # `what` of the outcome that the rig adds where a run is not whole
+NAMED_BY_OTHERS: Final = ("flag", "event", "gap")
+TIMED: Final = ("volume", "value", "quality", *NAMED_BY_OTHERS, "nothing_else")
+"""What goes by the box's clock, where it says one."""
+
+
+def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
+    """One outcome of each `[[expect]]`, in their order; then one of each fault that no expectation
+    shows to be in force, and one of a run that was not whole."""
+    run = JudgedRun(log)
+    found = []
+    for place, expect in enumerate(scenario.expects):
+        found.append(_outcome(place, expect.name, expect.what, _judge(expect, scenario, run)))
+    shown = {each.fault for each in scenario.expects if each.what == IN_FORCE}
+    for fault in scenario.faults:
+        if fault.name not in shown:
+            finding = _not_judged(run) or _in_force(fault, run)
+            found.append(_outcome(None, f"{fault.name} was in force", IN_FORCE, finding))
+    if log.ending != "whole":
+        text = f"{_ended(log)}. A run that is not whole has not passed."
+        verdict: Verdict = "fail" if log.ending == "box_failed" else "not_evaluated"
+        finding = Finding(verdict=verdict, text=text, moment_s=log.lasted_s)
+        found.append(_outcome(None, "the run was whole", WHOLE, finding))
+    return found
+
+
+def _judge(expect: Expect, scenario: Scenario, run: JudgedRun) -> Finding:
+    if (why := _not_judged(run)) is not None:
+        return why
+    fault = next((each for each in scenario.faults if each.name == expect.fault), None)
+    if expect.what == IN_FORCE:
+        return _in_force(fault, run) if fault else not_evaluated("It names no fault.")
+    if expect.fault:
+        shown = _in_force(fault, run) if fault else not_evaluated("It names no fault.")
+        if shown.verdict != "pass":
+            return not_evaluated(f"The fault was not in force. {shown.text}", shown.moment_s)
+    frame = run.frame(expect)
+    length_s, bound_s = frame.until_s - frame.from_s, run.log.clock_bound_s
+    if length_s < 0 or (expect.what in TIMED and length_s < bound_s):
+        text = f"It is wanted within {seconds(max(length_s, 0.0))}, and the box's clock is only "
+        return not_evaluated(f"{text}known to within {seconds(bound_s)}.", frame.from_s)
+    finding = _find(expect, frame, run, scenario)
+    if finding.final or run.reached(frame):
+        return finding
+    text = f"{_ended(run.log)}, and this is wanted {frame.where()}. So far: {finding.text}"
+    return not_evaluated(text, run.log.lasted_s)
+
+
+def _find(expect: Expect, frame: Frame, run: JudgedRun, scenario: Scenario) -> Finding:
+    match expect.what:
+        case "volume":
+            return judge_volume(expect, frame, run)
+        case "value":
+            return judge_value(expect, frame, run)
+        case "quality":
+            return judge_quality(expect, frame, run)
+        case "issue":
+            return judge_issue(expect, frame, run)
+        case "complete":
+            return judge_complete(run)
+        case "nothing_else":
+            others = [
+                (each, run.frame(each))
+                for each in scenario.expects
+                if each.what in NAMED_BY_OTHERS and (not each.fault or each.fault in run.spans)
+            ]
+            return judge_nothing_else(expect, frame, run, others)
+        case _:
+            return judge_event(expect, frame, run)
+
+
+def _not_judged(run: JudgedRun) -> Finding | None:
+    """Why nothing of this run can be judged."""
+    if run.log.ending == "rig_failed":
+        return not_evaluated(f"{_ended(run.log)}.", run.log.lasted_s)
+    if not run.log.heard:
+        return not_evaluated("Nothing came from the box in the whole run.")
+    return None
+
+
+def _in_force(fault: Fault, run: JudgedRun) -> Finding:
+    """Something went through while it lasted, and the rig saw it go wrong."""
+    span = run.spans.get(fault.name)
+    if span is None:
+        return not_evaluated(f"{fault.name} never began.")
+    began = f"{fault.name} ({fault.kind} of {fault.target}) began at {seconds(span.began_s)}"
+    if not span.through:
+        return not_evaluated(f"{began}, and nothing went through while it lasted.", span.began_s)
+    seen = [each for each in span.evidence if each.t_s >= span.began_s]
+    if not seen:
+        text = f"{began}. {span.through} things went through, and none of them went wrong."
+        return Finding(verdict="fail", text=text, moment_s=span.began_s, final=True)
+    if fault.for_s is not None and span.ended_s is None:
+        due_s = span.began_s + fault.for_s
+        if due_s < run.log.lasted_s:
+            text = f"{began}. It had to heal at {seconds(due_s)}, and did not."
+            return not_evaluated(text, due_s)
+    text = f"{began}. {seen[0].text} (at {seconds(seen[0].t_s)}; {len(seen)} seen, "
+    text += f"{span.through} went through)."
+    return Finding(verdict="pass", text=text, moment_s=seen[0].t_s, final=True)
+
+
+def _ended(log: RunLog) -> str:
+    """Without its full stop."""
+    why = f": {log.text.rstrip('.')}" if log.text else ""
+    return f"{ENDINGS[log.ending]} at {seconds(log.lasted_s)}{why}"
+
+
+def _outcome(place: int | None, name: str, what: str, finding: Finding) -> Outcome:
+    return Outcome(
+        place=place,
+        name=name,
+        what=what,
+        verdict=finding.verdict,
+        text=finding.text,
+        moment_s=finding.moment_s,
+        rows=finding.rows,
+    )

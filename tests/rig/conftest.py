@@ -1,0 +1,3 @@
+from tests.kit.command import kerbstone
+
+__all__ = ["kerbstone"]
