@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from edge.platform.subscription import ArrivedMessage
 from edge.rig.virtualsocket import Address
 from edge.rig.virtualtime import VirtualTime
 
@@ -22,23 +23,12 @@ FIXED: Final = {1: 1, 2: 4, 11: 0, 17: 4, 23: 1, 24: 4, 33: 2, 34: 2, 35: 2, 39:
 """Properties that are numbers -> their bytes; 11 is of variable length. Others are texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """One message, and when it came (ns of the virtual clock)."""
-
-    at_ns: int
-    topic: str
-    payload: bytes
-    content_type: str = ""
-    retain: bool = False
-
-
 @dataclass(slots=True)
 class _Client:
     sock: socket.socket
     heard: bytearray = field(default_factory=bytearray)
     version: int = V5
-    will: Published | None = None
+    will: ArrivedMessage | None = None
 
 
 class SimBroker:
@@ -49,7 +39,8 @@ class SimBroker:
 
     def __init__(self, world: VirtualTime, place: Address) -> None:
         self.world, self.place = world, place
-        self.published: list[Published] = []
+        self.published: list[tuple[int, ArrivedMessage]] = []
+        """When it came (ns of the virtual clock), and what."""
         self._end = False
         self._clients: dict[socket.socket, _Client] = {}
         self._listener: socket.socket | None = None
@@ -113,7 +104,7 @@ class SimBroker:
         self._selector.unregister(client.sock)
         client.sock.close()
         if client.will is not None:
-            self.published.append(client.will)
+            self.published.append((self.world.now_ns, client.will))
 
     def _hear(self, client: _Client) -> None:
         try:
@@ -140,7 +131,7 @@ class SimBroker:
     def _answer(self, client: _Client, kind: int, body: bytes) -> bytes:
         match kind >> 4:
             case n if n == CONNECT:
-                client.version, client.will = _connect(body, self.world.now_ns)
+                client.version, client.will = _connect(body)
                 return b"\x20\x03\x00\x00\x00" if client.version == V5 else b"\x20\x02\x00\x00"
             case n if n == PUBLISH:
                 return self._publish(client, kind, body)
@@ -161,8 +152,8 @@ class SimBroker:
         content_type = ""
         if client.version == V5:
             content_type, at = _content_type(body, at)
-        made = Published(self.world.now_ns, topic, bytes(body[at:]), content_type, bool(kind & 1))
-        self.published.append(made)
+        made = ArrivedMessage(topic, body[at:], content_type or None, bool(kind & 1))
+        self.published.append((self.world.now_ns, made))
         return b"\x40\x02" + number if number else b""
 
 
@@ -216,7 +207,7 @@ def _content_type(data: bytes, at: int) -> tuple[str, int]:
     return found, end
 
 
-def _connect(body: bytes, now_ns: int) -> tuple[int, Published | None]:
+def _connect(body: bytes) -> tuple[int, ArrivedMessage | None]:
     """Version, and the will."""
     _, at = _text(body, 0)
     version, flags, at = body[at], body[at + 1], at + 4
@@ -230,7 +221,9 @@ def _connect(body: bytes, now_ns: int) -> tuple[int, Published | None]:
         content_type, at = _content_type(body, at)
     topic, at = _text(body, at)
     end = at + 2 + int.from_bytes(body[at : at + 2], "big")
-    return version, Published(now_ns, topic, body[at + 2 : end], content_type, bool(flags & 0x20))
+    return version, ArrivedMessage(
+        topic, body[at + 2 : end], content_type or None, bool(flags & 0x20)
+    )
 
 
 def _suback(version: int, body: bytes) -> bytes:

@@ -7,12 +7,11 @@ Decision 77 says what follows from that.
 """
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -22,27 +21,26 @@ from drivers.sim.traffic import Flow
 from edge.cabinet.cabinet import Cabinet, placed_site
 from edge.cabinet.deskplaces import DeskPlace
 from edge.cabinet.playedbus import PlayedRtu
-from edge.cabinet.playeddevice import NONE
 from edge.cabinet.playedlines import StreetWish
 from edge.config import Bus, GpioBus, I2cBus, ModbusTcpBus, Site, load_site
-from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.release import RELEASED_NS, VERSION
-from edge.rig.cabinetwitness import CabinetWitness
-from edge.rig.faultcatalogue import SYSTEM, TargetKind, cabinet_words, find_kind
+from edge.rig.box import KerbstoneAdapter
+from edge.rig.faultcatalogue import SYSTEM, TargetKind, find_kind
 from edge.rig.layer import LayerError
 from edge.rig.link import MODES, Link, LinkCounts, LinkFault
 from edge.rig.runlog import Driven, Evidence, Heard, Seen
 from edge.rig.scenario import Fault, LayerName, Scenario
 from edge.rig.simbox import SimBox
-from edge.rig.simbroker import Published, SimBroker
+from edge.rig.simbroker import SimBroker
 from edge.rig.simmachine import machine_pairs, make_machine
 from edge.rig.streetplay import StreetPlay
 from edge.rig.values import sources
 from edge.rig.virtualcalls import CALLS, replaced
 from edge.rig.virtualtime import StandstillError, VirtualTime
-from edge.wire import WireError, decode
+from edge.rig.wirefaults import WireFaults
 
+Said = TypeVar("Said", Heard, Evidence)
 NS: Final = 1_000_000_000
 MONO_0: Final = 1000 * NS  # the box has been up for so long
 DAY_NS: Final = 86_400 * NS
@@ -51,7 +49,7 @@ READY_S: Final = 120  # of virtual time, until the box reads
 HOST: Final = "127.0.0.1"
 BROKER: Final = (HOST, 1883)  # behind the link
 FIRST_PORT: Final = 5021  # of units behind TCP
-FOLDER_SHOWN: Final = "/box"
+FOLDER_SHOWN: Final = b"/box"
 UPLINK: Final = ("broker", "link")
 LINK_TEXTS: Final = {
     "refused": "connections were refused",
@@ -115,7 +113,7 @@ class SimLayer:
                 if isinstance(bus, PlayedRtu):
                     bus.step_s = WHOLE_S  # byte by byte costs a hundred turns an answer
             self._street = StreetPlay(scenario, self._cabinet)
-            self._witness = CabinetWitness(self._cabinet, self.now_s)
+            self._adapter = KerbstoneAdapter(site, self._folder / "run")
             self._box = SimBox(world, site, self._folder, machine)
             for each in (self._cabinet, self._box):
                 each.start()
@@ -127,6 +125,7 @@ class SimLayer:
         with world.conducted():
             self._zero_ns = world.now_ns
             self._street.begin(self._zero_ns)
+        self._wires = WireFaults(self._cabinet, self._street, lambda: world.now_ns, self._zero_ns)
 
     def close(self) -> None:
         self._stack.close()
@@ -151,7 +150,7 @@ class SimLayer:
         world, amount = self._world, fault.amount
         if amount is None:
             amount = 0.0 if row is None or row.measure is None else row.measure.default or 0.0
-        self._begun[fault.name] = len(self._broker.published), replace(self._link.counts)
+        self._begun[fault.name] = self._wires.activity(), replace(self._link.counts)
         with world.conducted(), self._stack_of(fault) as stack:
             match fault.target, fault.kind:
                 case "broker", "down":
@@ -173,9 +172,8 @@ class SimLayer:
                 case target, kind if target in SYSTEM:
                     raise LayerError(f"fault {fault.name}: {target} cannot show {kind!r}")
                 case _:
-                    self._misbehave(fault)
-                    stack.callback(self._cabinet.misbehave, cabinet_words(fault)[0], NONE)
-                    self._witness.begin(fault.name, cabinet_words(fault)[0], fault.kind)
+                    self._wires.begin(fault)
+                    stack.callback(self._wires.end, fault)
 
     def end_fault(self, fault: Fault) -> None:
         with self._world.conducted():
@@ -184,11 +182,12 @@ class SimLayer:
     def evidence(self, fault: Fault) -> tuple[int, Sequence[Evidence]]:
         """Of a fault that has begun."""
         if fault.target not in SYSTEM:
-            return self._witness.seen(fault.name, self._street.driven(self._world.now_ns))
-        messages, before = self._begun[fault.name]
+            count, found = self._wires.evidence(fault)
+            return count, [self._shown(one) for one in found]
+        activity, before = self._begun[fault.name]
         after, now_s = self._link.counts, self.now_s()
         grown = {name: getattr(after, name) - getattr(before, name) for name in LINK_TEXTS}
-        through = len(self._broker.published) - messages + sum(grown.values())
+        through = self._wires.activity() - activity
         seen = [f"{count} {LINK_TEXTS[name]}" for name, count in grown.items() if count]
         if fault.target not in UPLINK:
             seen = [f"{fault.target} {fault.kind}"]
@@ -196,25 +195,15 @@ class SimLayer:
 
     def look(self) -> Seen:
         with self._world.conducted():
-            try:
-                said = ask_daemon(self._folder / "run", "status", 5.0)
-            except (VerbError, OSError):
-                said = None
-        t_s = self.now_s()
-        if said is None:
-            return Seen(t_s=t_s)
-        outbox, link, issues = (said.get(key) or {} for key in ("outbox", "link", "issues"))
-        rows, confirmed = outbox.get("rows"), outbox.get("confirmed", 0)
-        return Seen(
-            t_s=t_s,
-            queue=None if rows is None else rows - confirmed,  # those go with the next commit
-            connected=link.get("connected"),
-            issues=tuple(f"{one['kind']} {one['about']}".strip() for one in issues),
-        )
+            return self._adapter.look(self.now_s())
 
     def new_heard(self) -> list[Heard]:
         new, self._read = self._broker.published[self._read :], len(self._broker.published)
-        return [heard for message in new for heard in self._heard(message)]
+        return [
+            self._shown(heard)
+            for at_ns, message in new
+            for heard in self._adapter.hear(self._s(at_ns), self._zero_ns, message)
+        ]
 
     def driven(self) -> list[Driven]:
         return self._street.driven(self._world.now_ns)
@@ -242,12 +231,6 @@ class SimLayer:
             yield stack
             self._healing[fault.name] = stack.pop_all()
 
-    def _misbehave(self, fault: Fault) -> None:
-        try:
-            self._cabinet.misbehave(*cabinet_words(fault))
-        except ValueError as error:
-            raise LayerError(f"fault {fault.name}: {error}") from error
-
     @contextlib.contextmanager
     def _flapping(self, each_ns: int) -> Iterator[None]:
         """The broker goes, comes back after so long, goes again."""
@@ -265,27 +248,12 @@ class SimLayer:
             over = True
             broker.down(False)
 
-    def _heard(self, message: Published) -> Iterator[Heard]:
-        """Each record in a message."""
-        try:
-            found = decode(message.topic, message.payload, message.content_type)
-        except WireError:
-            return
-        for one in found:
-            if one.kind != "record":
-                continue
-            body = json.loads(json.dumps(one.data).replace(str(self._folder), FOLDER_SHOWN))
-            from_us, to_us = body["mono"]
-            yield Heard(
-                t_s=self._s(message.at_ns),
-                stream=one.topic.stream,
-                source=one.topic.source,
-                epoch=str(body["epoch"]),
-                seq=body["seq"],
-                from_s=self._s(from_us * 1000),
-                to_s=self._s(to_us * 1000),
-                body=body,
-            )
+    def _shown(self, one: Said) -> Said:
+        """Without the folder of this run in its words: it is another one each time."""
+        text, folder = msgspec.json.encode(one), str(self._folder).encode()
+        if folder not in text:
+            return one
+        return msgspec.json.decode(text.replace(folder, FOLDER_SHOWN), type=type(one))
 
 
 def sim_site(site: Site, folder: Path, port: int) -> Site:

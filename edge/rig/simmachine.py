@@ -5,15 +5,20 @@ and says the same on each.
 """
 
 import random
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from edge import kernelclock
 from edge.acquire import clock as systemclock
+from edge.core.release import VERSION
+from edge.gateway import boxversions
 from edge.health import board, kernelfiles
-from edge.health.board import Space
+from edge.health.board import Board, Space
+from edge.infer import modelsession
 from edge.kernelclock import Discipline
+from edge.wire.contract.meta import BoxMeta
 
 FILES: Final = {
     "proc/device-tree/model": "Simulated board",
@@ -24,6 +29,7 @@ FILES: Final = {
     "etc/os-release": 'PRETTY_NAME="Simulated"\n',
 }
 DISK: Final = Space(free=12_000_000_000, total=30_000_000_000)
+VERSIONS: Final = BoxMeta(software=VERSION, board=FILES["proc/device-tree/model"])
 SYNCED: Final = Discipline(synced=True, max_error_us=1000)
 BOOT_ID: Final = "proc/sys/kernel/random/boot_id"
 
@@ -47,8 +53,17 @@ def machine_pairs(root: Path) -> Sequence[tuple[object, object]]:
     def discipline() -> Discipline:
         return SYNCED
 
+    def read_versions(board: Board) -> BoxMeta:
+        return VERSIONS
+
+    def getrusage(who: int) -> resource.struct_rusage:
+        return resource.struct_rusage([0] * 16)
+
     return (
+        (boxversions.read_versions, read_versions),
+        (resource.getrusage, getrusage),
         (kernelfiles.ROOT, root),
+        (modelsession.STATM, root / "proc/self/statm"),
         (systemclock.BOOT_ID, root / BOOT_ID),
         (board.read_space, read_space),
         (kernelclock.discipline, discipline),

@@ -30,8 +30,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 NS: Final = 1_000_000_000
 HOLDERS: Final = (
-    "asyncio", "concurrent.futures", "drivers", "edge", "os", "paho", "secrets", "select",
-    "selectors", "socket", "threading", "time",
+    "asyncio", "concurrent.futures", "drivers", "edge", "os", "paho", "resource", "secrets",
+    "select", "selectors", "socket", "threading", "time",
 )  # fmt: skip
 """Packages and modules in which the real ones are looked for."""
 OWN: Final = ("edge.rig.virtual",)
