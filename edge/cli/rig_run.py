@@ -65,7 +65,19 @@ def pty_layer(args: argparse.Namespace, folder: Path) -> Layer:
     return PtyLayer(folder, wish)
 
 
-LAYERS: Final[Mapping[str, Callable[[argparse.Namespace, Path], Layer]]] = {"pty": pty_layer}
+def sim_layer(args: argparse.Namespace, folder: Path) -> Layer:
+    """Raises ConfigError for a word that is for another layer."""
+    for word in ("box", "adapter", "broker", "on"):
+        if getattr(args, word):
+            raise ConfigError(f"--{word}: the layer sim runs the daemon of this installation only")
+    from edge.rig.simlayer import SimLayer  # the whole daemon
+
+    return SimLayer(folder)
+
+
+LAYERS: Final[Mapping[str, Callable[[argparse.Namespace, Path], Layer]]] = {
+    "sim": sim_layer, "pty": pty_layer,
+}  # fmt: skip
 """Layer -> how it is made, with a folder of its own for everything of the run."""
 
 
@@ -76,8 +88,8 @@ def add_acts(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     )  # fmt: skip
     add = parser.add_argument
     add("file", type=Path, metavar="SCENARIO", help="such as incident.toml")
-    add("--layer", choices=[*LAYERS], default="pty", help="how: pty is real processes on "
-        "simulated wires, in real time (default)")  # fmt: skip
+    add("--layer", choices=[*LAYERS], default="pty", help="how: sim is this daemon in virtual "
+        "time, pty real processes on simulated wires, in real time (default)")  # fmt: skip
     add("--seed", type=_seed, metavar="N", help="draw other traffic than the scenario says")
     add("--box", default="", metavar="COMMAND|URL", help="the box under test (default: kerbstone)")
     add("--adapter", default="", metavar="MODULE:FUNCTION|FILE",

@@ -7,6 +7,7 @@ Decision 79 says what follows from that.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,8 @@ MONO_0: Final = 1000 * NS  # the box has been up for so long
 DAY_NS: Final = 86_400 * NS
 WALL_0: Final = (RELEASED_NS // DAY_NS + 1) * DAY_NS + DAY_NS // 4  # the morning after the release
 READY_S: Final = 120  # of virtual time, until the box reads
+LOG_FILE: Final = "box.log"
+LOG_FORMAT: Final = "%(t_s)10.3f s  %(levelname)s %(name)s: %(message)s"
 HOST: Final = "127.0.0.1"
 BROKER: Final = (HOST, 1883)  # behind the link
 FIRST_PORT: Final = 5021  # of units behind TCP
@@ -95,6 +98,7 @@ class SimLayer:
         machine = self._folder / "machine"
         make_machine(machine, scenario.about.seed)
         self._world = world = VirtualTime(MONO_0, WALL_0, scenario.about.seed)
+        stack.enter_context(self._logged(self._folder / LOG_FILE))
         stack.enter_context(replaced([*CALLS, *machine_pairs(machine)]))
         with world.conducted():
             self._broker = SimBroker(world, BROKER)
@@ -129,6 +133,24 @@ class SimLayer:
 
     def close(self) -> None:
         self._stack.close()
+
+    @contextlib.contextmanager
+    def _logged(self, path: Path) -> Iterator[None]:
+        """What the daemon says goes to a file, as on all layers, with the rig's time."""
+        handler, root = logging.FileHandler(path), logging.getLogger()
+
+        def timed(record: logging.LogRecord) -> bool:
+            record.t_s = self._s(self._world.now_ns)
+            return True
+
+        handler.addFilter(timed)
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            handler.close()
 
     def now_s(self) -> float:
         return self._s(self._world.now_ns)
