@@ -54,7 +54,7 @@ class Layer(Protocol):
         """What came since the last call, in the order in which it came."""
 
     def driven(self) -> list[Driven]:
-        """All vehicles so far that have left the loops."""
+        """All vehicles so far that have come onto the first loop."""
 
     def box_clock(self) -> tuple[float, float]:
         """How far the box's clock is ahead of the rig's, and how far off that may be, in seconds.

@@ -139,10 +139,10 @@ class StreetPlay:
         self._plan_recorded(iter(self._spells))
 
     def driven(self, now_ns: int) -> list[Driven]:
-        """Who has left the loops by now."""
+        """Who has come onto the loops by now: a box may have counted him before he has left them."""
         now_s = (now_ns - self._zero_ns) / NS
         return sorted(
-            (one for one in self._driven if one.off_s <= now_s),
+            (one for one in self._driven if one.on_s <= now_s),
             key=lambda one: (one.on_s, one.lane),
         )
 
