@@ -272,5 +272,5 @@ def test_the_faults_of_a_cabinet_are_listed_without_playing_it(
     told = json.loads(kerbstone("sim", EXAMPLE, "--faults", "--json").out)
     by_name = {row["name"]: row for row in told["targets"]}
     assert "silent" in by_name["main_meter"]["faults"]
-    assert by_name["north"]["faults"] == ["congestion", "empty"]
+    assert by_name["north"]["faults"] == ["congestion", "empty", "dead_card"]
     assert list(here.iterdir()) == []
