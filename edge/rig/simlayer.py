@@ -48,7 +48,7 @@ DAY_NS: Final = 86_400 * NS
 WALL_0: Final = (RELEASED_NS // DAY_NS + 1) * DAY_NS + DAY_NS // 4  # the morning after the release
 READY_S: Final = 120  # of virtual time, until the box reads
 LOG_FILE: Final = "box.log"
-LOG_FORMAT: Final = "%(t_s)10.3f s  %(levelname)s %(name)s: %(message)s"
+LOG_LINE: Final = "%(t_s)10.3f s  %(levelname)s %(name)s: %(message)s"
 HOST: Final = "127.0.0.1"
 BROKER: Final = (HOST, 1883)  # behind the link
 FIRST_PORT: Final = 5021  # of units behind TCP
@@ -144,7 +144,7 @@ class SimLayer:
             return True
 
         handler.addFilter(timed)
-        handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        handler.setFormatter(logging.Formatter(LOG_LINE))
         root.addHandler(handler)
         try:
             yield

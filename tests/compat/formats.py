@@ -40,6 +40,8 @@ FORMATS: Final[Mapping[str, str]] = {
     "commissioning": "edge.commission.session:VERSION",
     "acceptance sheet": "edge.commission.sheet:SHEET_VERSION",
     "site file": "edge.config.model:VERSION",
+    "scenario": "edge.rig.scenario:VERSION",
+    "report of a rig": "edge.rig.jsonreport:FORMAT",
     "wire": "edge.wire.contract.schemas:VERSION",
     "control socket": "edge.control.protocol:VERSION",
     "city: application": "edge.platform.storetables:APPLICATION_ID",
