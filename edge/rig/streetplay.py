@@ -139,7 +139,7 @@ class StreetPlay:
         self._plan_recorded(iter(self._spells))
 
     def driven(self, now_ns: int) -> list[Driven]:
-        """Who has come onto the loops by now: a box may have counted him before he has left them."""
+        """Who has come onto the loops by now: a box may have counted him before he leaves."""
         now_s = (now_ns - self._zero_ns) / NS
         return sorted(
             (one for one in self._driven if one.on_s <= now_s),
