@@ -35,6 +35,7 @@ class Talker:
         self.misbehave(fault)
         self._chance = random.Random(1)
         self.heard = 0  # bytes, with what was said to them at once
+        self.turns = 0  # how often it was to speak by itself, silent or not
         self.port = ""
         self._fd = -1
         self._own: list[int] = []
@@ -137,5 +138,6 @@ class Talker:
                 heard = b""
             if time.monotonic() >= due:
                 due += self.every_s
+                self.turns += 1
                 if not self.silent and (data := self.speak()):
                     self.send(data)

@@ -15,6 +15,24 @@ STAY_S: Final = (120.0, 900.0)
 FREE_S: Final = (40.0, 300.0)
 
 
+class SignalCycle:
+    """The colours of a signal in their order, with the seconds of each, for ever."""
+
+    def __init__(self, colours: Sequence[tuple[str, float]]) -> None:
+        ends = accumulate(seconds for _, seconds in colours)
+        self._ends_ns = [
+            (colour, round(end * NS)) for (colour, _), end in zip(colours, ends, strict=True)
+        ]
+
+    def colour(self, into_ns: int) -> tuple[str, int]:
+        """What it shows so long after its beginning, and for how many ns more."""
+        into_ns %= self._ends_ns[-1][1]
+        for colour, end_ns in self._ends_ns:
+            if into_ns < end_ns:
+                return colour, end_ns - into_ns
+        raise AssertionError("a cycle has no gaps")
+
+
 class PulsePlay:
     """A meter's pulse output. `watts` is asked before each pulse."""
 
@@ -71,30 +89,34 @@ class SignalPlay:
         offset_s: float = 0.0,
     ) -> None:
         self._timeline, self._contacts, self._offset_s = timeline, contacts, offset_s
-        colours = [colour for colour, _ in CYCLE]
-        ends = [round(end * NS) for end in accumulate(seconds for _, seconds in CYCLE)]
-        self._ends_ns = list(zip(colours, ends, strict=True))
-        self._zero_ns = 0
+        self.cycle = SignalCycle(CYCLE)
+        self._zero_ns = self._turns = 0
 
     def begin(self, t_ns: int) -> None:
+        """From now on. May be called again: the cycle begins anew."""
         self._zero_ns = t_ns - round(self._offset_s * NS)
-        self._show(t_ns)
+        self._turns += 1
+        self._show(self._turns, t_ns)
+
+    def follow(self, cycle: SignalCycle, zero_ns: int, t_ns: int) -> None:
+        """From now on another cycle, which began at `zero_ns` (it may be yet to come)."""
+        self.cycle, self._zero_ns = cycle, zero_ns
+        self._turns += 1
+        self._show(self._turns, t_ns)
 
     def colour(self, t_ns: int) -> tuple[str, int]:
         """What it shows, and until when."""
-        cycle_ns = self._ends_ns[-1][1]
-        into_ns = (t_ns - self._zero_ns) % cycle_ns
-        for colour, end_ns in self._ends_ns:
-            if into_ns < end_ns:
-                return colour, t_ns + end_ns - into_ns
-        raise AssertionError("a cycle has no gaps")
+        shown, left_ns = self.cycle.colour(t_ns - self._zero_ns)
+        return shown, t_ns + left_ns
 
-    def _show(self, t_ns: int) -> None:
+    def _show(self, turn: int, t_ns: int) -> None:
+        if turn != self._turns:
+            return
         shown, until_ns = self.colour(t_ns)
         for colour, contacts in self._contacts.items():
             for contact in contacts:
                 contact.set(colour == shown, t_ns)
-        self._timeline.at(until_ns, self._show)
+        self._timeline.at(until_ns, lambda at_ns: self._show(turn, at_ns))
 
 
 class BayPlay:

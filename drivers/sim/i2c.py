@@ -6,7 +6,7 @@ It shows what is put on a bus and how errors are taken. It shows nothing of timi
 
 import errno
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -72,6 +72,8 @@ class I2cKernel:
     timeout_s: float = ANY_ADAPTER_S
     retries: int = 0
     log: deque[tuple[int, str, bytes]] = field(default_factory=lambda: deque(maxlen=1000))
+    asked: Counter[int] = field(default_factory=Counter)
+    """Address -> messages that were put on the bus for it, heard by a chip or not."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def set_value(self, request: int, value: int, client: "I2cClient") -> int:
@@ -109,6 +111,7 @@ class I2cKernel:
         return len(messages), b"".join(answers)
 
     def _one(self, message: I2cMessage) -> tuple[int, bytes]:
+        self.asked[message.address] += 1
         if self.fault:
             if self.fault == errno.ETIMEDOUT:
                 self.stall(self.timeout_s)

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from drivers.sim.drivencontact import NS
 from drivers.sim.loopcard import LoopCard
-from drivers.sim.loops import SimVehicle, TrueTimes, true_times
+from drivers.sim.loops import SimVehicle, Spell, TrueTimes, true_times
 from drivers.sim.timeline import Timeline
 from drivers.sim.traffic import VehicleStream
 
@@ -112,15 +112,18 @@ class LaneTraffic:
         return at_ns
 
     def _over(self, on_ns: int, off_ns: int, later_ns: int, length_m: float) -> None:
-        """It is over the first loop, and as much later over the second."""
+        self.cover((on_ns, off_ns), (on_ns + later_ns, off_ns + later_ns), length_m)
+
+    def cover(self, lead_ns: Spell, trail_ns: Spell, length_m: float) -> None:
+        """Somebody is over each loop from then to then; one with a single loop has no second."""
         if self.card_dead or self.fault == "dead_pair":
             return
         first, second = self.lead, self.trail
         if self.fault == "swapped" and second is not None:
             first, second = second, first
-        first.over(on_ns, off_ns, length_m)
+        first.over(*lead_ns, length_m)
         if second is not None:
-            second.over(on_ns + later_ns, off_ns + later_ns, length_m)
+            second.over(*trail_ns, length_m)
 
 
 def _green_ns(signal: Signal, t_ns: int) -> int:

@@ -11,7 +11,7 @@ from drivers.sim._responder import Responder, SharedLine
 from drivers.sim._talker import Talker
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
-from drivers.sim.meter_line import MeterLine
+from drivers.sim.meter_line import STEP_S, MeterLine
 from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.open_port import open_serial
@@ -89,6 +89,14 @@ class PlayedBus:
     def send(self, data: bytes) -> None:
         """Bytes out of the blue."""
 
+    def asked(self, device: PlayedDevice) -> int:
+        """How many questions came for it so far, or how often it was to speak by itself."""
+        return device.turns()
+
+    def carried(self) -> int:
+        """The same of the whole wire: what came while nobody answered is in it, too."""
+        return sum(self.asked(device) for device in self.devices)
+
     def _rustle(self, turn: int, t_ns: int) -> None:
         if turn != self._turns or not self._open:
             return
@@ -130,6 +138,9 @@ class PlayedI2c(PlayedBus):
         self._kernel.fault = errno.ETIMEDOUT if fault == "stuck" else 0
         self._kernel.chips = {} if fault == "silent" else self._chips
 
+    def asked(self, device: PlayedDevice) -> int:
+        return self._kernel.asked[device.address]
+
 
 class PlayedTcp(PlayedBus):
     """Modbus units behind an endpoint of this machine."""
@@ -155,6 +166,9 @@ class PlayedTcp(PlayedBus):
 
     def show(self, fault: str) -> None:
         self._server.units = {} if fault == "silent" else self._units
+
+    def carried(self) -> int:
+        return self._server.requests
 
 
 class PlayedPort(PlayedBus):
@@ -213,7 +227,12 @@ class PlayedPort(PlayedBus):
 
 
 class PlayedRtu(PlayedPort):
-    """Modbus units on one RS-485 line, with the true time of its wire."""
+    """Modbus units on one RS-485 line, with the true time of its wire.
+
+    Bytes of an answer that are due within `step_s` leave together (`MeterLine`).
+    """
+
+    step_s = STEP_S
 
     def play(self, stack: contextlib.ExitStack, fd: int) -> str:
         self._units: Mapping[int, Any] = {one.address: one.sim for one in self.devices}
@@ -224,13 +243,18 @@ class PlayedRtu(PlayedPort):
             stack.callback(answering.stop)
             self._played: MeterLine | MeterRtu = answering
             return ""
-        timed = MeterLine(self._units, line.baud, line.parity, line.stop, own_speed=True).start()
+        timed = MeterLine(
+            self._units, line.baud, line.parity, line.stop, step_s=self.step_s, own_speed=True
+        ).start()
         stack.callback(timed.stop)
         self._played = timed
         return timed.path
 
     def show(self, fault: str) -> None:
         self._played.units = {} if fault == "silent" else self._units
+
+    def carried(self) -> int:
+        return self._played.asked if isinstance(self._played, MeterRtu) else self._played.requests
 
     def send(self, data: bytes) -> None:
         self._played.send(data)

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+from drivers.sim._responder import Responder
+from drivers.sim._talker import Talker
+from drivers.sim.meter_unit import Unit
 from drivers.sim.simdevice import (
     SERIAL,
     SimRequest,
@@ -19,7 +22,9 @@ from drivers.sim.simdevice import (
 from drivers.sim.variation import Variation
 
 Source = Callable[[float], Mapping[str, float]]
-"""What there is to measure at a moment, in seconds of the cabinet's clock."""
+"""What there is to measure at a moment, in seconds of the cabinet's clock. A point that it does not
+name has its typical value.
+"""
 OFFSET: Final = re.compile(r"([a-z][a-z0-9_]*)=([+-][0-9]+(?:\.[0-9]+)?)")
 NONE: Final = "none"
 
@@ -68,6 +73,17 @@ class PlayedDevice:
         shown = [f"{key}={by:+g}" for key, by in self.offsets.items()]
         return ", ".join([*([self.fault] if self.fault else []), *shown])
 
+    def turns(self) -> int:
+        """How many questions came for it so far, or how often it was to speak by itself."""
+        match self.sim:
+            case Unit():
+                return self.sim.requests
+            case Responder():
+                return self.sim.asked
+            case Talker():
+                return self.sim.turns
+        return 0  # a chip: its bus counts
+
     def refresh(self, t_s: float) -> None:
         """A serial device has a table of its values: it is written anew."""
         if self._source is not None and isinstance(held := getattr(self.sim, "values", None), dict):
@@ -88,8 +104,8 @@ def play_device(
 ) -> PlayedDevice:  # fmt: skip
     """The counterpart of a device, not yet on a wire. `number` makes its serial number its own.
 
-    `source` is what it measures; without one its values are typical ones that breathe. Raises
-    ValueError for what cannot be played.
+    `source` is what it measures; all else are typical values that breathe. Raises ValueError for
+    what cannot be played.
     """
     faults = list_faults(request.driver, request.wiring, request.table is not None)
     made = PlayedDevice(name, request, faults, 0, None)
@@ -97,7 +113,7 @@ def play_device(
     moving = Variation(request.points, measured_values(request), request.backwards).values
 
     def measured(t_s: float) -> dict[str, float]:
-        found = moving(t_s - begin_s) if source is None else source(t_s)
+        found = {**moving(t_s - begin_s), **(source(t_s) if source else {})}
         return {key: value + made.offsets.get(key, 0.0) for key, value in found.items()}
 
     if request.wiring == "i2c":
@@ -119,7 +135,7 @@ def _unit_values(
     load = unit_values(made.request, clock_s)
 
     def values() -> dict[str, float | None]:
-        found: Mapping[str, float | None] = load() if source is None else source(clock_s())
+        found = {**load(), **(source(clock_s()) if source else {})}
         return {
             key: value if value is None else value + made.offsets.get(key, 0.0)
             for key, value in found.items()

@@ -29,14 +29,17 @@ Hour = Callable[[], float]
 
 @dataclass(slots=True)
 class PlayedLines:
-    """One chip. `contacts` by name of a device or a bay, `loops` by `LANE.lead`, `LANE.trail`."""
+    """One chip. `contacts` by name of a device or a bay, `loops` by `LANE.lead`, `LANE.trail`,
+    `signals` by approach.
+    """
 
     chip: SimChip
     timeline: Timeline
     contacts: dict[str, DrivenContact] = field(default_factory=dict)
     loops: dict[str, LoopCard] = field(default_factory=dict)
     lanes: dict[str, LaneTraffic] = field(default_factory=dict)
-    plays: list[PulsePlay | CyclePlay | SignalPlay | BayPlay] = field(default_factory=list)
+    signals: dict[str, SignalPlay] = field(default_factory=dict)
+    plays: list[PulsePlay | CyclePlay | BayPlay] = field(default_factory=list)
 
     @property
     def place(self) -> str:
@@ -49,7 +52,8 @@ class PlayedLines:
         now_ns = self.timeline.clock_ns()
         for contact in (*self.contacts.values(), *self.loops.values()):
             contact.begin(now_ns)
-        for play in (*self.plays, *self.lanes.values()):  # traffic looks at the signals
+        # traffic looks at the signals
+        for play in (*self.plays, *self.signals.values(), *self.lanes.values()):
             play.begin(now_ns)
 
     def stop(self) -> None:
@@ -92,12 +96,11 @@ def play_lines(
         else:
             played.plays.append(CyclePlay(timeline, contact, *PATTERNS["contact"]))
     cycle_s = sum(seconds for _, seconds in CYCLE)
-    shown: dict[str, SignalPlay] = {}
     for turn, (approach, colours) in enumerate(sorted(signals.items())):
-        shown[approach] = SignalPlay(timeline, colours, turn * cycle_s / len(signals))
-    played.plays += shown.values()
+        offset_s = turn * cycle_s / len(signals)
+        played.signals[approach] = SignalPlay(timeline, colours, offset_s)
     for name, lane in site.lanes_on(bus).items():
-        signal = shown.get(lane.approach) if lane.position == "stop" else None
+        signal = played.signals.get(lane.approach) if lane.position == "stop" else None
         _lane(played, name, lane, wish, signal)
     _neighbours(site, bus, played)
     for name, bay in site.bays_on(bus).items():

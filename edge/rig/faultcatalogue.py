@@ -83,7 +83,6 @@ class FaultKind:
 NO_CHIP: Final = "the bench has no adapter that answers as an I2C chip"
 NO_PLUG: Final = "nothing on the bench can pull a plug"
 NO_LOGIN: Final = "the rig does not log in to a box on the bench"
-NO_WAY: Final = "no network lies between box and broker: use `black_hole` or `latency`"
 OWN_CLOCK: Final = "the box shares the clock of this machine"
 HOST_DISK: Final = "the disk is this machine's"
 NO_TLS: Final = "the broker of this layer speaks MQTT without TLS"
@@ -157,22 +156,21 @@ def _network() -> Iterator[FaultKind]:
                                "qemu": NO_QUOTA, "bench": NO_QUOTA})  # fmt: skip
     yield FaultKind("broker", "expired_certificate", "its certificate has ended", MESSAGES,
                     {"sim": NO_TLS, "pty": NO_TLS, "bench": NO_TLS})  # fmt: skip
-    far: Cannot = {"sim": NO_WAY}
-    yield FaultKind("link", "down", "connections end at once, and none is made", MESSAGES, far)
-    yield FaultKind("link", "reset", "each connection ends once, by a reset", MESSAGES, far,
+    yield FaultKind("link", "down", "connections end at once, and none is made", MESSAGES)
+    yield FaultKind("link", "reset", "each connection ends once, by a reset", MESSAGES,
                     heals=False)  # fmt: skip
     yield FaultKind("link", "black_hole", "connections stay open, and nothing comes through",
                     MESSAGES)  # fmt: skip
     yield FaultKind("link", "latency", "everything comes later, by a fifth of it more or less",
                     MESSAGES, measure=Measure("later by", "s", 0.001, 60, 1))  # fmt: skip
-    yield FaultKind("link", "bandwidth", "the way is narrow", MESSAGES, far,
-                    Measure("not more than", "kbit/s", 0.1, 1e6))  # fmt: skip
+    yield FaultKind("link", "bandwidth", "the way is narrow", MESSAGES,
+                    measure=Measure("not more than", "kbit/s", 0.1, 1e6))  # fmt: skip
     share = Measure("the share of them", "", 0.001, 1)
     yield FaultKind("link", "chunk_loss", "pieces of the stream are missing, and the rest is "
-                    "damaged", MESSAGES, far, share)  # fmt: skip
+                    "damaged", MESSAGES, measure=share)  # fmt: skip
     no_packets = "TCP within one machine loses no packets: use `black_hole`"
     yield FaultKind("link", "packet_loss", "packets are lost, and TCP sends them again", MESSAGES,
-                    {"sim": NO_WAY, "pty": no_packets,
+                    {"sim": no_packets, "pty": no_packets,
                      "bench": "the network of the box is its own"}, share)  # fmt: skip
 
 
@@ -194,8 +192,7 @@ def _box() -> Iterator[FaultKind]:
                     "the process ends, and another one begins", {"bench": NO_LOGIN},
                     heals=False)  # fmt: skip
     yield FaultKind("gateway", "stop", "it stands still, and goes on", "the process has stopped",
-                    {"sim": "a box that stands still would stop the rig with it",
-                     "bench": NO_LOGIN})  # fmt: skip
+                    {"bench": NO_LOGIN})  # fmt: skip
 
 
 FAULT_KINDS: Final[tuple[FaultKind, ...]] = (

@@ -5,10 +5,12 @@ starts it, and stamps what happens with the rig's clock: real seconds, or virtua
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from edge.rig.runlog import Driven, Evidence, Heard, Seen
-from edge.rig.scenario import Fault, Scenario
+from edge.rig.scenario import Fault, LayerName, Scenario
+
+NO_BOUND_S: Final = 1e9  # 30 years: JSON has no infinity
 
 
 class LayerError(Exception):
@@ -19,6 +21,10 @@ class LayerError(Exception):
 class Layer(Protocol):
     """Opened by its constructor's caller with `open`, closed always. No call blocks for longer than
     it says."""
+
+    name: LayerName
+    box: str
+    """The command or address of the box under test, and its version where it says one."""
 
     def open(self, scenario: Scenario) -> None:
         """Wires, broker and box are there, and the box reads: t_s = 0. Raises LayerError."""
@@ -49,6 +55,13 @@ class Layer(Protocol):
 
     def driven(self) -> list[Driven]:
         """All vehicles so far that have left the loops."""
+
+    def box_clock(self) -> tuple[float, float]:
+        """How far the box's clock is ahead of the rig's, and how far off that may be, in seconds.
+
+        (0, 0) where both have one clock; as long as nothing bounds it, the second is NO_BOUND_S.
+        What `new_heard` gives has the box's times, as if its clock were right.
+        """
 
     def failed(self) -> str:
         """Why the box is not there any more, where no fault has asked for that; "" otherwise."""

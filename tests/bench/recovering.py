@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from edge.rig.link import Link, LinkFault
 from tests.bench.rig import BUS, METER, TABLES, BenchSubscriber, write_site
-from tests.kit.link import FaultProxy
 from tests.kit.process import MeasuredProgram, quiet_broker
 from tests.kit.waiting import wait_until
 
@@ -31,7 +31,7 @@ class OutageRig:
         self.listener = BenchSubscriber(folder, self.broker.port)
         stack.enter_context(self.listener.program)
         self.listener.program.said()
-        self.proxy = FaultProxy(self.broker.port).start()
+        self.proxy = Link("127.0.0.1", self.broker.port).start()
         stack.callback(self.proxy.stop)
         table = TABLES / "meter10.toml"
         meters = MeasuredProgram(folder / "meters.log", "tests.bench.meters", table, 1)
@@ -72,12 +72,12 @@ class OutageRig:
 
     def hole(self, hole_s: float) -> tuple[float, float]:
         """Both ends stay open and nothing comes through: also when the gateway has noticed."""
-        begin_s, before = time.monotonic(), self.proxy.connections
-        self.proxy.set("hole")
-        wait_until(lambda: self.proxy.connections > before, seconds=PATIENCE_S)
+        begin_s, before = time.monotonic(), self.proxy.counts.connections
+        self.proxy.set(LinkFault("black_hole"))
+        wait_until(lambda: self.proxy.counts.connections > before, seconds=PATIENCE_S)
         noticed_s = time.monotonic() - begin_s
         time.sleep(max(0.0, hole_s - noticed_s))
-        self.proxy.set("fine")
+        self.proxy.set(LinkFault("fine"))
         return noticed_s, self.fresh_s(time.monotonic_ns())
 
     def killed(self) -> float:

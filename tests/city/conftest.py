@@ -8,10 +8,10 @@ import pytest
 
 from deploy.broker.rabbitmq import cluster
 from edge.fleet.boxrecords import gateway_names
+from edge.rig.smalldisk import SmallDisk
 from tests.cluster.rabbit import Rabbit
 from tests.kit.onlynamed import left_out
 from tests.kit.postgres import PostgresServer, missing, socket_folder
-from tests.kit.smalldisk import SmallDisk
 
 HERE = Path(__file__).parent
 GATEWAYS = int(os.environ.get("GATEWAYS", "60"))

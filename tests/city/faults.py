@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from deploy.broker.rabbitmq.cluster import Node
+from edge.rig.smalldisk import SmallDisk
 from tests.city.citystore import stored_rows
 from tests.city.powercut import DroppingDisk
 from tests.cluster.rabbit import Rabbit
 from tests.cluster.sinks import ClusterSinks
 from tests.kit.postgres import PostgresServer
-from tests.kit.smalldisk import SmallDisk
 
 AWAY_S = 6.0
 CUT_OFF_S = 20.0

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.platform.recordqueue import DEAD, QUEUE
+from edge.rig.smalldisk import SmallDisk
 from tests.city import powercut
 from tests.city.citystore import CityStore, sent_numbers, stored_rows
 from tests.city.conftest import GATEWAYS
@@ -23,7 +24,6 @@ from tests.city.powercut import DroppingDisk
 from tests.cluster.rabbit import Rabbit
 from tests.cluster.sinks import ClusterSinks, messages
 from tests.kit.postgres import PostgresServer
-from tests.kit.smalldisk import SmallDisk
 
 pytestmark = pytest.mark.timeout(7200)
 BACKLOG = int(os.environ.get("BACKLOG", "20"))

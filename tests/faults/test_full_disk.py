@@ -21,13 +21,13 @@ from edge.gateway.sitefile import SiteFile
 from edge.gateway.trialstate import TrialNotKeptError
 from edge.identity.configoutcome import ConfigOutcome
 from edge.identity.configspool import ConfigRequest, config_spool, leave_request, read_answer
+from edge.rig.smalldisk import SmallDisk
 from edge.web.webcertificate import PageCertificateError, ensure_certificate, tls_context
 from tests.cli.test_config import Desk
 from tests.crash.swaps import SITE, WALL_NS, numbered, places, what_is_there
 from tests.gateway.commissionparts import CommissionedBox
 from tests.gateway.test_trialwatch import PlayedBox, played
 from tests.kit.command import Command, kerbstone
-from tests.kit.smalldisk import SmallDisk
 from tests.web.test_certificate import NOW, later
 
 __all__ = ["kerbstone"]

@@ -8,9 +8,7 @@
 Nothing of it imports an MQTT library. For answers that mosquitto never gives see `rawbroker`.
 """
 
-import contextlib
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -20,19 +18,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from edge.rig.ports import free_port as free_port  # of many tests
+
 BINARY = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 SUBSCRIBER = shutil.which("mosquitto_sub") or "/usr/bin/mosquitto_sub"
-
-
-def free_port() -> int:
-    """One that stays free while its server is down: the kernel gives none from below this range to
-    those who connect."""
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    while True:
-        port = lowest - 1 - secrets.randbelow(min(20_000, lowest - 1024))  # no seed: none is twice
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
 
 
 class Mosquitto:

@@ -5,10 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from edge.rig.link import LinkFault
 from tests.oracle.schedule import Fault, Kind
 from tests.oracle.world import FAKETIME, OracleRun
 
 TICK_S = 0.05
+SLOW_KBITS = 16.0
 
 
 def possible(world: OracleRun) -> tuple[list[Kind], dict[str, str]]:
@@ -73,8 +75,10 @@ class Injector:
                 world.broker.kill()
             case "reset":
                 world.proxy.reset()
-            case "hole" | "slow":
-                world.proxy.set(fault.kind)
+            case "hole":
+                world.proxy.set(LinkFault("black_hole"))
+            case "slow":
+                world.proxy.set(LinkFault("bandwidth", SLOW_KBITS))
             case "disk_full":
                 self._filling = True
             case "daemon_kill":
@@ -95,7 +99,7 @@ class Injector:
             case "broker_kill":
                 world.broker.start()
             case "hole" | "slow":
-                world.proxy.set("fine")
+                world.proxy.set(LinkFault("fine"))
             case "disk_full":
                 self._filling = False
                 world.free()

@@ -37,7 +37,7 @@ def figures(
         "redelivered": sum(bool(r.body.get("redelivered")) for r in found.rows),
         "records_at_broker": sum(published.values()) - published["receipt"],
         "receipts_at_broker": published["receipt"],
-        "connections": world.proxy.connections,
+        "connections": world.proxy.counts.connections,
         "daemon_starts": world.daemon.starts,
         "daemon_ended_by_itself": world.daemon.codes,
         "platform_starts": world.platform.starts,

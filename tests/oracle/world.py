@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from edge.rig.link import Link
 from tests.kit.broker import Mosquitto
-from tests.kit.link import FaultProxy
 from tests.oracle.simulators import LANES
 
 ROOT: Final = Path(__file__).parents[2]
@@ -142,7 +142,7 @@ class OracleRun:
         assert self.simulators.stdout is not None
         port = json.loads(self.simulators.stdout.readline())["port"]
         self.broker = Mosquitto(folder / "broker", CONF)
-        self.proxy = FaultProxy(self.broker.port).start()
+        self.proxy = Link("127.0.0.1", self.broker.port).start()
         self.config = folder / "site.toml"
         words = {
             "gateway": GATEWAY, "period_s": period_s, "receipt_s": receipt_s, "folder": folder,

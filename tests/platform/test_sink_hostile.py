@@ -15,6 +15,7 @@ from edge.fleet.boxmeta import description
 from edge.platform.postgres.places import EPOCHS_A_DAY
 from edge.platform.receivedrecord import REFUSED_PAYLOAD_KEPT
 from edge.platform.recordqueue import DEAD
+from edge.rig.smalldisk import SmallDisk
 from edge.wire import Payload, Topics, encode
 from tests.kit.clock import NTP
 from tests.kit.fixtures import rabbit
@@ -22,7 +23,6 @@ from tests.kit.platform import ReceiptedGateway, gateway
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 from tests.kit.rabbit import RabbitNode
 from tests.kit.records import E1, GW, TOPICS, S, envelope, record
-from tests.kit.smalldisk import SmallDisk
 from tests.kit.waiting import until
 from tests.platform.sinkprocess import Sinks, sinks
 

@@ -279,11 +279,11 @@ def test_a_fault_that_no_layer_can_do_is_told_with_the_reason_of_each(tmp_path: 
 
 
 def test_a_layer_that_is_wanted_has_to_do_every_fault(tmp_path: Path) -> None:
-    text = RIGHT.replace('target = "link"\nkind = "latency"', 'target = "link"\nkind = "down"')
+    text = RIGHT.replace('target = "link"\nkind = "latency"', 'target = "disk"\nkind = "full"')
     load_scenario(folder_with(tmp_path, text))
     (found,) = problems(tmp_path, text.replace("settle_s", 'layers = ["pty", "sim"]\nsettle_s'))
     assert found.key == "scenario.layers"
-    assert found.text.startswith("sim cannot do the fault far_away (`down` of link): no network")
+    assert found.text.startswith("sim cannot do the fault far_away (`full` of disk): the disk")
 
 
 def test_what_may_not_be_meant_is_a_warning(tmp_path: Path) -> None:

@@ -1,0 +1,191 @@
+"""Adapters: what a box under test says, in words that every box has in common.
+
+A box of ours is read with its own decoder. For one that is not ours a function is enough:
+`--adapter module:function`, or a file that says where its messages have what (`boxtable`).
+"""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol, cast
+
+from msgspec import Struct
+
+from edge.config import Site
+from edge.control.protocol import VerbError, ask_daemon
+from edge.core import ConfigError
+from edge.platform.subscription import ArrivedMessage, subscriptions
+from edge.rig.runlog import Heard, Seen
+from edge.wire import DecodedMessage, WireError, decode, is_down
+
+ASK_S: Final = 1.0
+TOPIC: Final = "topic"
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """One record or event of any box. Times are its own: seconds since 1970.
+
+    `from_s`, `to_s`: the window that it is about; `sent_s`: when it was sent, where it says so.
+    """
+
+    stream: str
+    source: str
+    body: Mapping[str, Any]
+    epoch: str = ""
+    seq: int = 0
+    from_s: float | None = None
+    to_s: float | None = None
+    sent_s: float | None = None
+
+
+Reader = Callable[[str, bytes], Sequence[Said]]
+"""Topic and payload -> what it says. What it cannot read it answers with an empty list, or with
+ValueError: then it is shown as undecodable."""
+
+
+class Adapter(Protocol):
+    """Of one kind of box."""
+
+    filters: Sequence[str]
+    """What to subscribe to."""
+    shares_clock: bool
+    """Whether `hear` gives times of the rig's own clock."""
+
+    def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
+        """What a message says, which came at `t_s`; `zero_ns` is when the scenario began: by
+        CLOCK_MONOTONIC if it shares the clock, else as ns since 1970 of the rig's wall clock."""
+
+    def look(self, t_s: float) -> Seen:
+        """What the box says of itself now."""
+
+
+class KerbstoneAdapter:
+    """A gateway of ours. `run_dir` is where its control socket is, None: on another machine."""
+
+    def __init__(self, site: Site, run_dir: Path | None) -> None:
+        branch = f"{site.uplink.prefix}/{site.place.id}/{site.place.gateway}/up/#"
+        self.filters: Sequence[str] = subscriptions(branch, site.uplink.prefix)
+        self._prefix, self._run_dir = site.uplink.prefix, run_dir
+        self.shares_clock = run_dir is not None
+        self._status: Mapping[str, Any] = {}
+
+    def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
+        if is_down(message.topic, self._prefix):
+            return []
+        try:
+            found = decode(
+                message.topic, message.payload, message.content_type, prefix=self._prefix
+            )
+        except WireError as error:
+            return [undecodable(t_s, message.topic, str(error))]
+        topic = message.topic
+        return [self._heard(t_s, zero_ns, topic, one) for one in found if one.kind != "last"]
+
+    def look(self, t_s: float) -> Seen:
+        status: Mapping[str, Any] | None
+        if self._run_dir is None:
+            status = self._status
+        else:
+            try:
+                status = ask_daemon(self._run_dir, "status", ASK_S)
+            except (VerbError, OSError):  # it stands still, or is being killed
+                status = None
+        return seen_of(t_s, status or {})
+
+    def _heard(self, t_s: float, zero_ns: int, topic: str, one: DecodedMessage) -> Heard:
+        data = one.data
+        if one.kind == "status":
+            self._status = data
+        stream = one.topic.stream or one.kind
+        from_s = to_s = None
+        if not self.shares_clock:
+            from_s, to_s = (wall_s(data.get(key), zero_ns) for key in ("from", "to"))
+        elif isinstance(mono := data.get("mono"), list):
+            from_s, to_s = ((us * 1000 - zero_ns) / 1e9 for us in mono)
+        return Heard(
+            t_s=t_s, stream=stream, source=one.topic.source, epoch=str(data.get("epoch", "")),
+            seq=int(data.get("seq", 0)), from_s=from_s, to_s=to_s,
+            body={TOPIC: topic, "kind": one.kind, **data},
+        )  # fmt: skip
+
+
+class ReaderAdapter:
+    """A box of any maker, whose messages a function reads."""
+
+    def __init__(self, filters: Sequence[str], reader: Reader) -> None:
+        self.filters, self._reader = filters, reader
+        self.shares_clock = False
+
+    def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
+        try:
+            found = self._reader(message.topic, message.payload)
+        except ValueError as error:
+            return [undecodable(t_s, message.topic, str(error))]
+        zero_s = zero_ns / 1e9
+        return [
+            Heard(
+                t_s=t_s, stream=one.stream, source=one.source, epoch=one.epoch, seq=one.seq,
+                from_s=None if one.from_s is None else one.from_s - zero_s,
+                to_s=None if one.to_s is None else one.to_s - zero_s,
+                body={TOPIC: message.topic, **one.body, **_sent(one.sent_s, zero_s)},
+            )
+            for one in found
+        ]  # fmt: skip
+
+    def look(self, t_s: float) -> Seen:
+        return Seen(t_s=t_s)
+
+
+def seen_of(t_s: float, status: Mapping[str, Any]) -> Seen:
+    """The status of a gateway of ours, by its socket or as it was published."""
+    outbox, link = (_map(status.get(key)) for key in ("outbox", "link"))
+    health = _map(_map(status.get("box")).get("health"))
+    queue = outbox.get("rows", health.get("queue_rows"))
+    connected = link.get("connected", health.get("connected"))
+    issues = status.get("issues") if isinstance(status.get("issues"), list) else []
+    rows = [row for row in cast("list[Any]", issues) if isinstance(row, dict)]
+    return Seen(
+        t_s=t_s,
+        queue=queue if isinstance(queue, int) else None,
+        connected=connected if isinstance(connected, bool) else None,
+        issues=tuple(f"{row.get('kind', '')} {row.get('about', '')}".strip() for row in rows),
+    )
+
+
+def undecodable(t_s: float, topic: str, why: str) -> Heard:
+    """A message that the adapter cannot read: it is shown, and expected by nobody."""
+    return Heard(t_s=t_s, stream="undecodable", source="", body={TOPIC: topic, "text": why})
+
+
+def wall_s(text: object, zero_ns: int) -> float | None:
+    """A time in ISO 8601, in seconds after `zero_ns` since 1970."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp() - zero_ns / 1e9
+    except ValueError:
+        return None
+
+
+def load_reader(name: str) -> ReaderAdapter:
+    """`module:function`: a function that is called without arguments, and gives the topic filters
+    and a Reader. Raises ConfigError."""
+    module, _, function = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), function)()
+        filters, reader = made
+        return ReaderAdapter([str(one) for one in filters], reader)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"--adapter {name}: write MODULE:FUNCTION, a function that gives a list of topic "
+            f"filters and a function from topic and payload to records ({error})"
+        ) from error
+
+
+def _sent(sent_s: float | None, zero_s: float) -> dict[str, float]:
+    return {} if sent_s is None else {"sent_s": sent_s - zero_s}
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,267 @@
+"""The way between a box and its broker: a TCP forwarder that can be closed, swallow, delay, narrow,
+damage and reset, in a thread of its own.
+
+    with Link("127.0.0.1", broker_port) as link:
+        box_connects_to(link.port)
+        link.set(LinkFault("latency", 0.5))
+
+It loses no packets: TCP within one machine sends them again before anybody notices. What is random
+comes from the seed.
+"""
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, Literal, Self
+
+from edge.acquire.clock import SystemClock
+
+LinkMode = Literal["fine", "down", "black_hole", "latency", "bandwidth", "chunk_loss"]
+MODES: Final[tuple[LinkMode, ...]] = ("down", "black_hole", "latency", "bandwidth", "chunk_loss")
+CHUNK: Final = 512  # bytes; so small that a narrow way is no stutter
+JITTER: Final = 0.2  # of the latency, more or less
+BITS: Final = 1000 / 8  # bytes in a kbit
+HERE: Final = "127.0.0.1"
+START_S: Final = 30.0
+NS: Final = 1_000_000_000
+CLOSE_NS: Final = 20_000_000
+HELD: Final = 1024  # chunks under way in one direction; more wait with who sends them
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFault:
+    """`amount`: seconds of latency, kbit/s of bandwidth, the share of chunks that are lost."""
+
+    mode: LinkMode
+    amount: float = 0.0
+
+
+@dataclass(slots=True)
+class LinkCounts:
+    """What went through it since it was there, and what did not."""
+
+    connections: int = 0
+    refused: int = 0
+    """Connections that ended at once: the way was closed, or nobody listened behind it."""
+    ended: int = 0
+    """Connections that were cut."""
+    passed: int = 0
+    """Chunks that went through as they came."""
+    swallowed: int = 0
+    delayed: int = 0
+    """Chunks that came later, for latency or for bandwidth."""
+    bytes_up: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Pair:
+    """One connection: the box's end and the broker's. A dead one has lost bytes in a hole: nobody
+    hears of it until its client gives up."""
+
+    client: asyncio.StreamWriter
+    broker: asyncio.StreamWriter | None = None
+    dead: bool = False
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Link:
+    """Forwards `port` of this machine to `host` and `to_port`. All methods may be called from any
+    thread, between `start` and `stop`."""
+
+    def __init__(self, host: str, to_port: int, seed: int = 1) -> None:
+        self._to = host, to_port
+        self._clock = SystemClock()
+        self._chance = random.Random(f"{seed}/link")
+        self._fault = LinkFault("fine")
+        self._pairs: set[_Pair] = set()
+        self._serving: set[asyncio.Future[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rig-link", daemon=True)
+        self.counts = LinkCounts()
+        self.port = 0
+
+    def start(self) -> Self:
+        """Raises OSError if it cannot listen."""
+        self._thread.start()
+        if not self._ready.wait(START_S) or not self.port:
+            raise OSError("the link between box and broker does not start")
+        return self
+
+    def stop(self) -> None:
+        """All connections end. Always safe."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(START_S)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def set(self, fault: LinkFault) -> None:
+        """From now on. What has lived in a hole stays dead."""
+        self._fault = fault
+        if fault.mode == "down":
+            self.reset()
+
+    def reset(self) -> None:
+        """Every connection ends at once, with a RST."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    # in the thread
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            server = self._loop.run_until_complete(asyncio.start_server(self._accept, HERE, 0))
+        except OSError:
+            self._ready.set()
+            return
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._close(server))
+        self._loop.close()
+
+    async def _close(self, server: asyncio.Server) -> None:
+        """End all tasks. A server that is closed while somebody comes leaves his socket open: so
+        nobody is let in first."""
+        for listener in server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        await self._clock.sleep_until(self._clock.now().mono_ns + CLOSE_NS)
+        server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._clock.sleep_until(self._clock.now().mono_ns + CLOSE_NS)
+
+    def _cut(self) -> None:
+        for pair in list(self._pairs):
+            self.counts.ended += 1
+            self._end(pair)
+
+    def _end(self, pair: _Pair) -> None:
+        pair.given_up.set()
+        for end in filter(None, (pair.client, pair.broker)):
+            end.transport.abort()
+
+    def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._take(reader, client))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _take(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        pair = _Pair(client)
+        self._pairs.add(pair)
+        try:
+            await self._serve(reader, pair)
+        except OSError:
+            pass  # one end has gone
+        finally:
+            self._pairs.discard(pair)
+            self._end(pair)
+            for end in filter(None, (pair.client, pair.broker)):
+                with contextlib.suppress(OSError):
+                    await end.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, pair: _Pair) -> None:
+        counts = self.counts
+        if self._fault.mode == "down":
+            counts.refused += 1
+            return
+        counts.connections += 1
+        if self._fault.mode == "black_hole":  # it is accepted here, and nobody hears of it
+            pair.dead = True
+            while data := await reader.read(CHUNK):
+                counts.swallowed += len(data) > 0
+            return
+        try:
+            answers, pair.broker = await asyncio.open_connection(*self._to)
+        except OSError:
+            counts.refused += 1
+            return
+        ways = (self._way(reader, pair.broker, pair), self._way(answers, pair.client, pair))
+        tasks = [asyncio.ensure_future(way) for way in ways]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _way(
+        self, source: asyncio.StreamReader, to: asyncio.StreamWriter, pair: _Pair
+    ) -> None:
+        """One direction. What comes is due at a moment, and leaves in its order."""
+        due: deque[tuple[int, bytes]] = deque()
+        more, room = asyncio.Event(), asyncio.Event()
+        giving = asyncio.ensure_future(self._give(due, more, room, to, pair))
+        last_ns = 0
+        try:
+            while data := await source.read(CHUNK):
+                if to is pair.broker:
+                    self.counts.bytes_up += len(data)
+                at_ns = self._due_ns(data, pair, last_ns)
+                if at_ns is None:
+                    continue
+                last_ns = at_ns
+                due.append((at_ns, data))
+                more.set()
+                while len(due) >= HELD:
+                    room.clear()
+                    await room.wait()
+            if pair.dead and to is pair.client:  # the broker gave up: he does not hear it
+                await pair.given_up.wait()
+            while due and not giving.done():
+                room.clear()
+                await room.wait()
+        finally:
+            giving.cancel()
+            await asyncio.gather(giving, return_exceptions=True)
+
+    def _due_ns(self, data: bytes, pair: _Pair, last_ns: int) -> int | None:
+        """When it has to leave, never before `last_ns`; None: never."""
+        fault, counts = self._fault, self.counts
+        if fault.mode == "black_hole":
+            pair.dead = True
+        lost = fault.mode == "chunk_loss" and self._chance.random() < fault.amount
+        if pair.dead or lost:
+            counts.swallowed += 1
+            return None
+        now_ns = self._clock.now().mono_ns
+        at_ns = max(now_ns, last_ns)
+        if fault.mode == "latency":
+            late_s = fault.amount * (1 + self._chance.uniform(-JITTER, JITTER))
+            at_ns = max(at_ns, now_ns + round(late_s * NS))
+        elif fault.mode == "bandwidth":
+            at_ns += round(len(data) / (fault.amount * BITS) * NS)
+        counts.delayed += at_ns > now_ns
+        counts.passed += at_ns == now_ns
+        return at_ns
+
+    async def _give(
+        self, due: deque[tuple[int, bytes]], more: asyncio.Event, room: asyncio.Event,
+        to: asyncio.StreamWriter, pair: _Pair,
+    ) -> None:  # fmt: skip
+        while True:
+            while not due:
+                room.set()
+                more.clear()
+                await more.wait()
+            at_ns, data = due[0]
+            if at_ns > self._clock.now().mono_ns:
+                await self._clock.sleep_until(at_ns)
+            if self._fault.mode == "black_hole":  # what was under way is gone, too
+                pair.dead = True
+            if not pair.dead:
+                with contextlib.suppress(OSError):
+                    to.write(data)
+                    await to.drain()
+            due.popleft()
+            room.set()
