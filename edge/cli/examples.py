@@ -138,6 +138,11 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("what is wrong with a scenario", "kerbstone rig check incident.toml"),
         Example("what can break in it", "kerbstone rig faults loop"),
         Example("for an editor", "kerbstone rig schema > scenario.json"),
+        Example("try this version of kerbstone by it", "kerbstone rig run incident.toml --out run"),
+        Example(
+            "try a box of another maker",
+            "kerbstone rig run incident.toml --box 'labbox {site} {broker}' --adapter lab.toml",
+        ),
         Example(
             "what a run came to: a page for people, and a file for Jenkins or GitLab",
             "kerbstone rig report run.json --html run.html --junit run.xml",

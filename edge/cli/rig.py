@@ -3,19 +3,20 @@
 check    list all errors of scenario files
 faults   what can break, and on which layer
 schema   the JSON Schema of a scenario file
+run      run a scenario on a box under test, and judge what came
 report   judge a run anew, and report it
 
-Exit codes: 0 fine, 1 failed, 2 wrong use, or a scenario file that is wrong, 3 a report cannot be
-written, 4 not evaluated.
+Exit codes: 0 fine, 1 failed, 2 wrong use, or a scenario file that is wrong, 3 the rig could not
+run it, or a report cannot be written, 4 not evaluated.
 """
 
 import argparse
 from types import ModuleType
 from typing import Final
 
-from edge.cli import rig_check, rig_faults, rig_report
+from edge.cli import rig_check, rig_faults, rig_report, rig_run
 
-ACTS: Final[tuple[ModuleType, ...]] = (rig_check, rig_faults, rig_report)
+ACTS: Final[tuple[ModuleType, ...]] = (rig_check, rig_faults, rig_run, rig_report)
 """Each adds its acts with `add_acts`, in this order."""
 
 

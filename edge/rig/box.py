@@ -103,9 +103,10 @@ class KerbstoneAdapter:
             from_s, to_s = (wall_s(data.get(key), zero_ns) for key in ("from", "to"))
         elif isinstance(mono := data.get("mono"), list):
             from_s, to_s = ((us * 1000 - zero_ns) / 1e9 for us in mono)
+        seq = data.get("seq")
         return Heard(
             t_s=t_s, stream=stream, source=one.topic.source, epoch=str(data.get("epoch", "")),
-            seq=int(data.get("seq", 0)), from_s=from_s, to_s=to_s,
+            seq=seq if isinstance(seq, int) else 0, from_s=from_s, to_s=to_s,
             body={TOPIC: topic, "kind": one.kind, **data},
         )  # fmt: skip
 
@@ -142,6 +143,8 @@ def seen_of(t_s: float, status: Mapping[str, Any]) -> Seen:
     outbox, link = (_map(status.get(key)) for key in ("outbox", "link"))
     health = _map(_map(status.get("box")).get("health"))
     queue = outbox.get("rows", health.get("queue_rows"))
+    if isinstance(queue, int) and isinstance(arrived := outbox.get("confirmed"), int):
+        queue = max(0, queue - arrived)  # those go with the next commit
     connected = link.get("connected", health.get("connected"))
     issues = status.get("issues") if isinstance(status.get("issues"), list) else []
     rows = [row for row in cast("list[Any]", issues) if isinstance(row, dict)]

@@ -83,7 +83,6 @@ class FaultKind:
 NO_CHIP: Final = "the bench has no adapter that answers as an I2C chip"
 NO_PLUG: Final = "nothing on the bench can pull a plug"
 NO_LOGIN: Final = "the rig does not log in to a box on the bench"
-OWN_CLOCK: Final = "the box shares the clock of this machine"
 HOST_DISK: Final = "the disk is this machine's"
 NO_TLS: Final = "the broker of this layer speaks MQTT without TLS"
 NO_QUOTA: Final = "Mosquitto has no quota for a client"
@@ -181,7 +180,7 @@ def _box() -> Iterator[FaultKind]:
                      "bench": "the bench has no switched supply"}, heals=False)  # fmt: skip
     yield FaultKind("clock", "jump", "the wall clock is set, forward or with - backward",
                     "the clock before and after",
-                    {"pty": OWN_CLOCK, "bench": NO_LOGIN},
+                    {"bench": NO_LOGIN},
                     Measure("by", "s", -1e9, 1e9), heals=False)  # fmt: skip
     yield FaultKind("disk", "full", "nothing can be written any more", "no room is left",
                     {"sim": HOST_DISK, "bench": NO_LOGIN})  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from edge.rig.runlog import Heard, Seen
 from edge.rig.scenario import Condition
+from edge.rig.vocabulary import DETAILS
 
 OTHER_STREAMS: Final = frozenset({"status", "meta", "answer", "last"})
 FIGURES: Final = ("last", "mean", "delta")
@@ -35,7 +36,7 @@ class ObservedBox:
             if isinstance(volume := body.get("volume"), int | float):
                 self._volumes[one.source] = self._volumes.get(one.source, 0.0) + volume
             if body.get("state") in ("on", "off"):
-                for word in (body.get("event"), body.get("point"), body.get("condition")):
+                for word in (body.get("event"), *(body.get(key) for key in DETAILS)):
                     if isinstance(word, str):
                         self._flags[f"{one.source}.{word}"] = body["state"] == "on"
             points = body.get("points")

@@ -55,8 +55,6 @@ def run(scenario: Scenario, layer: Layer, progress: Progress = lambda t_s, text:
 def settled(heard: Sequence[Heard], end_s: float) -> bool:
     """Whether each source whose windows follow each other has told of all up to `end_s`, by the
     box's clock, and no number is missing between two that came.
-
-    A queue tells less: rows lie in it that have been confirmed and are yet to be deleted.
     """
     last: dict[tuple[str, str], float] = {}
     regular: set[tuple[str, str]] = set()
@@ -186,7 +184,9 @@ class _Run:
 
     def _is_settled(self) -> bool:
         """Nothing is to come any more, and that at several looks: what is last may be an event."""
-        still = self._observed.seen.connected is not False and self._schedule.next_s() == math.inf
+        seen = self._observed.seen
+        still = not seen.queue and seen.connected is not False
+        still = still and self._schedule.next_s() == math.inf
         offset_s, bound_s = self._layer.box_clock() if still else (0.0, NO_BOUND_S)
         end_s = self._about.duration_s + offset_s
         still = still and bound_s < NO_BOUND_S and settled(self._log.heard, end_s)

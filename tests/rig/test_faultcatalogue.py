@@ -92,12 +92,12 @@ def test_a_row_is_whole(row: FaultKind) -> None:
 
 
 def test_what_all_faults_can_do_is_what_each_can() -> None:
-    jump, slow = find_kind("clock", "jump"), find_kind("disk", "slow_fsync")
+    jump, fsync = find_kind("clock", "jump"), find_kind("disk", "slow_fsync")
     assert jump is not None
-    assert slow is not None
+    assert fsync is not None
     assert able_layers([]) == LAYERS
-    assert able_layers([jump]) == ("sim", "qemu")
-    assert able_layers([jump, slow]) == ("qemu",)
+    assert able_layers([jump]) == ("sim", "pty", "qemu")
+    assert able_layers([jump, fsync]) == ("qemu",)
 
 
 def test_no_part_of_the_system_is_without_a_fault() -> None:

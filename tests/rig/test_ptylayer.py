@@ -92,6 +92,7 @@ def test_a_run_with_faults_of_wires_and_broker_is_counted_and_complete(tmp_path:
         assert seqs == list(range(1, len(seqs) + 1)), stream
     assert any(one.connected is False for one in log.seen)
     assert max(one.queue or 0 for one in log.seen) > 0
+    assert log.seen[-1].queue == 0
 
 
 @pytest.mark.scene

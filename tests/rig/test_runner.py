@@ -89,7 +89,7 @@ def test_nothing_follows_from_what_nobody_knows(tmp_path: Path, edge: Any) -> No
 
 
 def event(t_s: float, state: str) -> Heard:
-    body = {"event": "incident", "state": state, "upstream": "north"}
+    body = {"event": "incident", "state": state, "upstream": "north", "fault": "chatter"}
     return Heard(t_s=t_s, stream="event", source="north", body=body)
 
 
@@ -102,6 +102,7 @@ OBSERVED = [
     (dict(state="volume", of="north_1", above=5), 6.0),
     (dict(state="records", above=5), 6.0),
     (dict(state="flag", of="north.incident", above=1), 8.0),
+    (dict(state="flag", of="north.chatter", above=1), 8.0),
     (dict(state="value", of="hut.temperature", above=30), 12.0),
     (dict(state="volume", of="north_2", above=1), None),
 ]
@@ -164,8 +165,13 @@ def test_the_end_waits_for_a_number_that_is_missing(tmp_path: Path) -> None:
     assert 80.0 <= run(scenario(tmp_path, 60.0, settle_s=100.0), layer).lasted_s <= 85.0
 
 
-def test_the_end_waits_for_a_box_without_a_connection(tmp_path: Path) -> None:
-    layer = FakeLayer(coming=windows(170), seen=lambda t_s: Seen(t_s=t_s, connected=t_s > 80))
+@pytest.mark.parametrize("key", ["connected", "queue"])
+def test_the_end_waits_for_a_box_that_cannot_send(tmp_path: Path, key: str) -> None:
+    def seen(t_s: float) -> Seen:
+        is_connected = key != "connected" or t_s > 80
+        return Seen(t_s=t_s, connected=is_connected, queue=int(key == "queue" and t_s < 80))
+
+    layer = FakeLayer(coming=windows(170), seen=seen)
     assert 80.0 <= run(scenario(tmp_path, 60.0, settle_s=100.0), layer).lasted_s <= 85.0
 
 
