@@ -17,6 +17,7 @@ from docs.conformchecks import conform_page
 from docs.doctorchecks import doctor_page
 from docs.filemap import file_map
 from docs.issuekinds import issues_page
+from docs.librarypage import PAGE, PICTURES, library_page, library_pictures
 from docs.pagewords import check_words, issue_words
 from docs.scenariopage import scenario_page, schema_text
 from edge.config.reference import render_reference
@@ -30,12 +31,14 @@ DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "docs/conform.md": conform_page,
     "docs/scenarios.md": scenario_page,
     "docs/schemas/scenario.json": schema_text,
+    PAGE: library_page,
+    **library_pictures(),
     "drivers/README.md": catalogue,
     "edge/web/words/en/issues.json": issue_words,
     "edge/web/words/en/checks.json": check_words,
     **promise.documents(),
 }
-OURS: Final = ("docs/contract/schemas",)  # nothing in them but what is written here
+OURS: Final = ("docs/contract/schemas", PICTURES)  # nothing in them but what is written here
 
 
 def main(arguments: list[str]) -> int:

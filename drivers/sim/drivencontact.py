@@ -41,6 +41,8 @@ class DrivenContact:
         self.timeline, self.drive, self.active_high = timeline, drive, active_high
         self.fault = ""
         self.wanted = False  # as what stands behind it would have it
+        self.wishes = 0  # how often that has changed it
+        self.changes = 0  # how often its line has changed
         self._closed: bool | None = None  # as the wire shows it
         self._flutter, self._turns, self._flutter_s = False, 0, flutter_s
         self._chance = random.Random(seed)
@@ -52,6 +54,7 @@ class DrivenContact:
 
     def set(self, closed: bool, t_ns: int) -> None:
         """What stands behind it opens or closes it."""
+        self.wishes += closed is not self.wanted
         self.wanted = closed
         self.show(t_ns)
 
@@ -83,6 +86,7 @@ class DrivenContact:
         closed = self.closed()
         if closed is not self._closed:
             self._closed = closed
+            self.changes += 1
             self.drive(closed is self.active_high, t_ns)
             if self.fault == "bounce":
                 self._turns += 1
@@ -94,6 +98,7 @@ class DrivenContact:
         def change(at_ns: int) -> None:
             if turn == self._turns:
                 away = left % 2 == 0
+                self.changes += 1
                 self.drive((closed is not away) is self.active_high, at_ns)
                 self._springs(turn, closed, left - 1, at_ns)
 

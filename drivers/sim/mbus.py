@@ -161,8 +161,10 @@ class Mbus(Responder):
             yield from self._data()
 
     def _ack(self) -> Iterator[TimedReply]:
-        if self.fault != "silent":
-            yield self.turnaround_s, b"\xe5"
+        if self.fault == "silent":
+            self.asked += 1  # nobody goes on to the question for its data
+            return
+        yield self.turnaround_s, b"\xe5"
 
     def _data(self) -> Iterator[TimedReply]:
         fault = self.due()

@@ -162,8 +162,9 @@ class BoxFaults:
                 if process.stands_still():
                     self._tell(one, f"process {process.pid} stands still")
             case "disk", "full":
-                left = self._disk(one.fault).free_bytes()
-                self._tell(one, f"{left} bytes are free")
+                disk = self._disk(one.fault)
+                self._tell(one, f"{disk.free_bytes()} bytes are free")
+                disk.fill()  # a box makes room, and what fills its disk goes on
 
     def _see_link(self, one: _Running, mode: LinkMode) -> None:
         effect = self._effect(mode)

@@ -22,6 +22,7 @@ from edge.rig.judgedrun import (
 )
 from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
 from edge.rig.scenario import Expect
+from edge.rig.vocabulary import kinds_called
 
 GAP: Final = "gap"
 NAMED: Final = 5  # of what nobody expected, in the sentence
@@ -114,15 +115,29 @@ def judge_nothing_else(
 
 
 def _is_expected(expect: Expect, frame: Frame, row: Row, run: JudgedRun) -> bool:
-    if expect.absent or not means(expect, row):
+    if expect.absent:
         return False
+    if expect.what == "flag" and _may_end(expect, row):
+        return True
     error = run.error_s(row)
     in_time = frame.from_s - error <= row.moment_s <= frame.until_s + error
-    return in_time or (expect.what == "flag" and row.heard.body.get("state") != "on")
+    return in_time and means(expect, row)
+
+
+def _may_end(expect: Expect, row: Row) -> bool:
+    """Whether it is the end of such a flag, which need not say which of its kind it was: a device
+    that answers again says no more than that."""
+    body = row.heard.body
+    if body.get("state") in (None, "on") or not is_about(row, expect.source):
+        return False
+    names = list(event_names(body))
+    return expect.key in names or (len(names) == 1 and names[0] in kinds_called(expect.key))
 
 
 def _covers(source: str, about: str) -> bool:
-    """An issue may be about a part of a source: `north_1.trail`, `north_1 trail`."""
+    """An issue may be about a part of a source (`north_1.trail`, `north_1 trail`), or name a bus as
+    one (`bus meters`), for a device may be called so, too."""
+    about = about.removeprefix("bus ")
     return not source or about == source or about.startswith((f"{source}.", f"{source} "))
 
 

@@ -44,6 +44,15 @@ def _named(kinds: Mapping[str, Mapping[str, frozenset[str]]]) -> frozenset[str]:
     return frozenset(kinds).union(*details)
 
 
+def kinds_called(word: str) -> frozenset[str]:
+    """Kinds of events that may be called so: `sensor_fault` of `chatter`."""
+    return frozenset(
+        name
+        for name, fields in _FIELDS.items()
+        if word == name or any(word in fields.get(key, ()) for key in DETAILS)
+    )
+
+
 EVENT_WORDS: Final = _named(_FIELDS)
 FLAGS: Final = _named(
     {name: fields for name, fields in _FIELDS.items() if "on" in fields.get(STATE, ())}

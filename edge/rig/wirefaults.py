@@ -30,8 +30,8 @@ class _Running:
     counted: int
     told: list[Evidence] = field(default_factory=list)
     through: int = 0
-    wanted: bool = False
-    """Of a contact: as it was to be at the last look."""
+    changed: int = 0
+    """How often the line of a contact had changed."""
 
 
 class WireFaults:
@@ -52,6 +52,8 @@ class WireFaults:
         except (ValueError, OSError) as error:
             raise LayerError(f"fault {fault.name}: {error}") from error
         made = _Running(fault, self._clock_ns(), self._count(fault))
+        if contact := self._contacts().get(_plain(target)):
+            made.changed = contact.changes
         self._running[fault.name] = made
 
     def end(self, fault: Fault) -> None:
@@ -107,6 +109,8 @@ class WireFaults:
             return self._bus_of(target).asked(device)
         if wire := self._cabinet.buses.get(target):
             return self.activity() if fault.kind == "unplugged" else wire.carried()
+        if contact := self._contacts().get(target):
+            return contact.wishes
         return 0
 
     def _bus_of(self, device: str) -> PlayedBus:
@@ -130,14 +134,14 @@ class WireFaults:
         return f"{target} was asked, or spoke, {times}, and showed: {fault.kind}{amount}"
 
     def _of_contact(self, one: _Running, contact: DrivenContact) -> Seen:
-        """A look at it: is it as what stands behind it would have it?"""
-        wire, wanted = contact.closed(), contact.wanted
-        one.through += wanted is not one.wanted
-        one.wanted = wanted
-        if wire is not wanted and len(one.told) < MOST:
-            text = f"{_state(wire)} in place of {_state(wanted)}"
+        """What stands behind it changed it so often, and its line has changed more often, or less.
+        Between two looks a pulse comes and goes."""
+        through, changes = contact.wishes - one.counted, contact.changes - one.changed
+        more, one.through = through > one.through, through
+        if more and changes != through and len(one.told) < MOST:
+            text = f"its line has changed {changes} times in place of {through}"
             one.told.append(self._seen(self._clock_ns(), text))
-        return one.through, one.told
+        return through, one.told
 
     def _of_vehicles(self, one: _Running, target: str) -> Seen:
         now_ns = self._clock_ns()

@@ -180,6 +180,8 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (replace(ISSUE, absent=True), None, "fail", "Wanted no issue"),
         (replace(ISSUE, fault=None, within_s=None, from_s=300.0), None, "pass", "at 300 s"),
         (replace(ISSUE, after_s=10.0), None, "fail", "Too soon"),
+        (replace(ISSUE, source="meters", key="bus_fails"), lambda log: log.seen.__setitem__(
+            slice(None), [Seen(t_s=250.0, issues=("bus_fails bus meters",))]), "pass", "at 250 s"),
         (ISSUE, lambda log: log.seen.clear(), "not_evaluated", "nothing of its own state"),
         (ISSUE, lambda log: log.seen.__setitem__(slice(None), [Seen(t_s=250.0)]), "not_evaluated",
          "nothing of its own state"),
@@ -213,6 +215,21 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
 def test_each_kind(expect: Expect, change: Change | None, verdict: Verdict, said: str) -> None:
     found = one(expect, change)
     assert (found.verdict, said in found.text) == (verdict, True), found
+
+
+@pytest.mark.parametrize(("key", "verdict"), [("silent", "pass"), ("chatter", "pass"),
+                                              ("congestion", "fail")])  # fmt: skip
+def test_the_end_of_a_flag_need_not_say_which_of_its_kind_it_was(
+    key: str, verdict: Verdict
+) -> None:
+    """A device that answers again says no more than that."""
+    flag = Expect(name="f", what="flag", source="north_2", key=key)
+
+    def change(log: RunLog) -> None:
+        drop("event", "north_2")(log)
+        event(660.0, "sensor_fault", "north_2", state="off")(log)
+
+    assert one(NOTHING, change, flag).verdict == verdict
 
 
 def test_what_another_expectation_names_is_not_something_else() -> None:

@@ -15,7 +15,6 @@ from tests.long import examples
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad.toml"
-LIBRARY = ROOT / "edge" / "rig" / "library"
 SITE = (ROOT / "deploy" / "cabinet.example.toml").read_text(encoding="utf-8")
 HEAD = """\
 [scenario]
@@ -389,9 +388,3 @@ def test_the_first_scenario_of_the_page_is_right(tmp_path: Path) -> None:
     text = page.partition("```toml\n")[2].partition("```")[0]
     assert len(text.splitlines()) <= 40
     assert check_scenario(folder_with(tmp_path, text)).scenario.about.name == "A meter falls silent"
-
-
-@pytest.mark.parametrize("file", sorted(LIBRARY.glob("*.toml")), ids=lambda file: file.name)
-def test_what_lies_in_the_library_is_right(file: Path) -> None:
-    if "[scenario]" in file.read_text(encoding="utf-8"):
-        assert check_scenario(file).warnings == ()

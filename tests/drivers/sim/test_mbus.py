@@ -47,6 +47,14 @@ def port(meter: Mbus) -> Iterator[SerialPort]:
     made.close()
 
 
+async def test_a_silent_meter_was_asked_all_the_same(meter: Mbus, port: SerialPort) -> None:
+    """A rig says of it that somebody asked, and heard nothing."""
+    meter.misbehave("silent")
+    with pytest.raises(BusError):
+        await read(Driver(port, 5))
+    assert meter.asked > 0
+
+
 async def test_what_it_holds_is_what_is_read(meter: Mbus, port: SerialPort) -> None:
     for device in (Driver(port, 5), Driver(port, secondary="12345678")):
         await device.open()
