@@ -15,7 +15,7 @@ import pytest
 import drivers
 from edge.config import load_site
 from edge.core import Contact, Draft, Sweep, sweep
-from edge.demo.demostreet import load_trace
+from edge.demo.demostreet import DemoTrace, load_trace
 from edge.gateway.memoryimage import ImageError, put_image, take_image
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
@@ -46,6 +46,11 @@ def wiring() -> Wiring:
     return Wiring.of(load_site(file, drivers.catalogue()))
 
 
+@cache
+def trace() -> DemoTrace:
+    return load_trace()
+
+
 def made() -> Pipeline:
     one = wiring().pipeline(hurry=False)
     one.load()
@@ -56,7 +61,7 @@ def contacts(from_s: int) -> list[Contact]:
     """Of one window, as the street gives them, with what is broken on it."""
     begin, end = from_s * S, (from_s + PERIOD_S) * S
     found = []
-    for edge in load_trace().between(from_s, from_s + PERIOD_S):
+    for edge in trace().between(from_s, from_s + PERIOD_S):
         line = wiring().lined[edge.line]
         sticks = line.source == "north_2.trail" and 1700 * S < edge.mono_ns < 1850 * S
         if not (sticks and not edge.high):
