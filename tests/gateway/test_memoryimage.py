@@ -4,6 +4,7 @@ The street of the demo, with a jam; on it a loop that chatters, one that sticks,
 whose load jumps. Windows of 5 s end within slots, too.
 """
 
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -12,26 +13,16 @@ from pathlib import Path
 import msgpack
 import pytest
 
-import drivers
-from edge.config import load_site
 from edge.core import Contact, Draft, Sweep, sweep
 from edge.demo.demostreet import DemoTrace, load_trace
 from edge.gateway.memoryimage import ImageError, put_image, take_image
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
 from edge.wire.contract.body import body_map
+from tests.gateway.recordedstreet import demo_site
 from tests.kit.engine import MS, S
 from tests.long import one_in
 
-ROOT = Path(__file__).parents[2]
-DOOR = """
-[device.door]
-driver = "contact"
-bus = "loops"
-line = "door"
-active = "high"
-event = "door"
-"""
 PERIOD_S = 5
 BEGIN_S, END_S = 1500, 2700  # of the trace: free, the jam from 1,860 on, free again
 AFTER = 14  # windows that are compared, 70 s
@@ -40,10 +31,8 @@ STATES = tuple(range(7, (END_S - BEGIN_S) // PERIOD_S - AFTER, 5))
 
 @cache
 def wiring() -> Wiring:
-    file = ROOT / "build" / "pipeline_state.toml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text((ROOT / "deploy" / "demo.toml").read_text() + DOOR)
-    return Wiring.of(load_site(file, drivers.catalogue()))
+    with tempfile.TemporaryDirectory() as folder:
+        return Wiring.of(demo_site(Path(folder)))
 
 
 @cache
