@@ -167,6 +167,10 @@ class Stage:
         """The daemon was listening until then."""
         self._append(["m", until_ns])
 
+    def read_ended(self, number: int) -> bytes:
+        """All of a segment that has ended, before `drop_others` takes it. Raises OSError."""
+        return self._path(number).read_bytes()
+
     def drop_others(self) -> None:
         """Forget every other segment: its window is in the outbox, or its boot is over."""
         for path in _files(self._folder, PREFIX):

@@ -86,7 +86,23 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "kerbstone replay --config day/1.toml --edges day/1.csv.gz",
         ),
     ),
+    "recorder": (
+        Example("what is there, and for how long", "kerbstone recorder list"),
+        Example(
+            "keep the last minutes, because a vehicle was not counted",
+            "kerbstone recorder freeze --why 'a lorry was not counted'",
+        ),
+        Example("take the recording along", "kerbstone recorder save 3"),
+    ),
     "replay": (
+        Example(
+            "does this version say the same as the gateway did",
+            "kerbstone replay recording-3.rec --config site.toml --quiet",
+        ),
+        Example(
+            "make a regression test of it",
+            "kerbstone replay recording-3.rec --config site.toml --test tests/test_lorry.py",
+        ),
         Example(
             "a recorded day as a picture",
             "kerbstone replay --config site.toml --edges day.csv.gz --plot day.html --quiet",

@@ -1,4 +1,9 @@
-"""`kerbstone replay --config FILE --edges CSV`: recorded edges through the daemon's code."""
+"""`kerbstone replay --config FILE --edges CSV`: recorded edges through the daemon's code.
+
+`kerbstone replay RECORDING --config FILE` does the same with a recording of `kerbstone recorder`,
+which has all input and the records: it says whether they are the same, bit for bit. --test makes a
+regression test of it. Exit codes: 0 done, 1 rows are wrong, or records differ; 2 wrong use.
+"""
 
 import argparse
 import zlib
@@ -9,6 +14,7 @@ from time import monotonic
 from typing import Final
 
 from edge import wire
+from edge.cli import replay_recording
 from edge.cli.site_options import load_site_or_report
 from edge.core import Envelope, Record, TimeQuality
 from edge.gateway import wiring
@@ -24,16 +30,18 @@ PROGRESS_S: Final = 0.5  # between two words of progress
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "replay",
-        help="replay recorded edges",
+        help="replay recorded edges, or a recording",
         description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Records go to stdout, one JSON object a line. --plot draws them into one file that "
         "needs no network: .html shows values under the pointer and can be zoomed, .svg is a still "
         "picture.",
     )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the site file")
     parser.add_argument(
-        "--edges", type=Path, required=True, metavar="CSV", help="t_ms,line,level; may be gzip"
+        "recording", type=Path, nargs="?", metavar="RECORDING", help="as `recorder save` wrote it"
     )
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the site file")
+    parser.add_argument("--edges", type=Path, metavar="CSV", help="t_ms,line,level; may be gzip")
     parser.add_argument(
         "--start",
         metavar="ISO8601",
@@ -42,12 +50,23 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw what was replayed: .html or .svg"
     )
+    parser.add_argument(
+        "--test", type=Path, metavar="FILE", help="of a recording: write a test for pytest"
+    )
     parser.add_argument("--quiet", action="store_true", help="no records to stdout")
     parser.add_argument("--json", action="store_true", help="no effect: the output is always JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    if (args.recording is None) == (args.edges is None):
+        return _wrong("give a RECORDING, or --edges CSV")
+    if args.recording is not None:
+        if args.start is not None or args.plot is not None:
+            return _wrong("--start and --plot are for --edges")
+        return replay_recording.run(args)
+    if args.test is not None:
+        return _wrong("--test is for a RECORDING")
     site = load_site_or_report(args.config)
     if site is None:
         return 2

@@ -1,7 +1,8 @@
-"""The last frames on a wire, for a person who looks at them: kept only while somebody looks.
+"""The last frames on a wire, for a person who looks at them, and for the flight recorder.
 
-A bus has a `tap`, which is None nearly always. When somebody has asked, the bus's thread writes
-down what goes over the wire, as it is; when nobody has asked for ASKED_NS, it stops by itself.
+A bus has a `tap` while somebody wants its frames: its thread then writes down what goes over the
+wire, as it is. Who looks has to ask again and again: when nobody has asked for ASKED_NS, and the
+recorder is off, the bus forgets its tap.
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ FRAMES: Final = 64
 BYTES: Final = 256  # of a frame that are kept
 JOINED_NS: Final = 50_000_000  # pieces of one answer come with smaller pauses
 ASKED_NS: Final = 30_000_000_000
+RECORDED: Final = 512  # frames that the recorder has not taken: 80 kB, of the longest 210 kB
 Direction = Literal["out", "in", "error"]
 
 
@@ -29,10 +31,13 @@ class TappedFrame:
 
 
 class FrameTap:
-    """Belongs to a bus's thread, but for `asked` and `frames`: these may be called from another."""
+    """Belongs to a bus's thread, but for `asked`, `frames` and `take_recorded`: these may be called
+    from another. `recorded`: frames are kept until they are taken, too; of more than RECORDED the
+    oldest are dropped."""
 
-    def __init__(self, now_ns: int) -> None:
+    def __init__(self, now_ns: int, *, recorded: bool = False) -> None:
         self._frames: deque[TappedFrame] = deque(maxlen=FRAMES)
+        self._recorded: deque[TappedFrame] | None = deque(maxlen=RECORDED) if recorded else None
         self._asked_ns = now_ns
         self._lock = Lock()
 
@@ -42,7 +47,7 @@ class FrameTap:
 
     def add(self, way: Direction, data: bytes, now_ns: int, note: str = "") -> bool:
         """Write it down. False: nobody looks any more, and the bus forgets its tap."""
-        if now_ns - self._asked_ns > ASKED_NS:
+        if self._recorded is None and now_ns - self._asked_ns > ASKED_NS:
             return False
         with self._lock:
             last = self._frames[-1] if self._frames else None
@@ -55,13 +60,26 @@ class FrameTap:
                 last.data = (last.data + data)[:BYTES]
                 last.size += len(data)
             else:
-                self._frames.append(TappedFrame(now_ns, way, data[:BYTES], len(data), note))
+                last = TappedFrame(now_ns, way, data[:BYTES], len(data), note)
+                self._frames.append(last)
+                if self._recorded is not None:
+                    self._recorded.append(last)
         return True
 
     def frames(self) -> list[TappedFrame]:
         """The oldest first."""
         with self._lock:
-            return [
-                TappedFrame(each.at_ns, each.way, each.data, each.size, each.note)
-                for each in self._frames
-            ]
+            return [_copied(each) for each in self._frames]
+
+    def take_recorded(self) -> list[TappedFrame]:
+        """Those since the last call, the oldest first."""
+        with self._lock:
+            if self._recorded is None:
+                return []
+            found = [_copied(each) for each in self._recorded]
+            self._recorded.clear()
+            return found
+
+
+def _copied(frame: TappedFrame) -> TappedFrame:
+    return TappedFrame(frame.at_ns, frame.way, frame.data, frame.size, frame.note)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Final
 
 from edge.acquire.poll import Poller, PollState
@@ -199,6 +199,10 @@ class BusWorkers:
             if name in poller.devices:
                 return await self.workers[bus].read(name)
         raise KeyError(name)
+
+    def names(self) -> Iterable[str]:
+        """Of all buses that have a thread."""
+        return self.workers.keys()
 
     def watch_frames(self, bus: str, tap: FrameTap) -> bool:
         """Let a bus write its frames into `tap`, for as long as somebody asks for them. False: it

@@ -30,6 +30,8 @@ from edge.gateway.commissionhooks import CommissionHooks
 from edge.gateway.commissioning import Commissioning
 from edge.gateway.configverb import ConfigVerb
 from edge.gateway.datasaver import DataSaver
+from edge.gateway.flightrecorder import FlightRecorder
+from edge.gateway.framewatch import FrameWatch
 from edge.gateway.gatewaymeta import gateway_meta
 from edge.gateway.gatewaystatus import StatusSources, gateway_status
 from edge.gateway.healthsources import health_sources, reboot_reason
@@ -43,6 +45,7 @@ from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.manifestsigner import sign_manifests
 from edge.gateway.overload import OverloadMonitor
 from edge.gateway.pipeline import Pipeline
+from edge.gateway.recorderverb import RecorderVerb
 from edge.gateway.sitelocks import Locks, lock_site
 from edge.gateway.trialwatch import ConfigControl
 from edge.gateway.uplinksetup import (
@@ -140,6 +143,20 @@ class Daemon:
             for lock in locks:
                 lock.release()
 
+    def _make_recorder(self, frames: FrameWatch) -> FlightRecorder | None:
+        """None: the site has none."""
+        store, place = self._site.store, self._site.place
+        if not store.recorder_mb:
+            return None
+        return FlightRecorder(
+            Path(store.run_dir),
+            (place.id, place.gateway),
+            self._boot_id,
+            self._clock,
+            store.recorder_mb << 20,
+            frames.take_recorded,
+        )
+
     async def _run_locked(self, locks: Locks) -> None:
         """Make the parts, each of those before it, and let them work."""
         site, clock, store = self._site, self._clock, self._site.store
@@ -222,6 +239,8 @@ class Daemon:
                 site.streams.health_s,
                 store.card_tb,
             )
+            frame_watch = FrameWatch(buses, recorded=store.recorder_mb > 0)
+            recorder = self._make_recorder(frame_watch)
             broker_names = [str(each) for each in self._brokers]
             outdated = [*outdated_keys(site)]
             configuration = self._configuration
@@ -306,6 +325,7 @@ class Daemon:
                 data_saver=data_saver,
                 watch=watch,
                 commissioning=commissioning,
+                recorder=recorder,
             )
             committer = WindowCommitter(
                 self.wiring,
@@ -323,6 +343,7 @@ class Daemon:
                 progress=progress,
                 offer=sender.offer,
                 box_change=box_change,
+                recorder=recorder,
             )
             loop = MainLoop(
                 wiring=self.wiring,
@@ -344,6 +365,7 @@ class Daemon:
                 progress=progress,
                 notify=self.notify,
                 stopping=self._stopping,
+                recorder=recorder,
             )
             await commissioning.tell_again()
             points = dict(self.wiring.points())
@@ -373,9 +395,13 @@ class Daemon:
                 data_saver,
                 self._urgent,
                 ConfigVerb(configuration, self),
+                frame_watch,
             )
-            backup = backup_verb(outbox, site, board.serial)
-            control = ControlServer(run_dir, {**verbs, "backup": backup})
+            verbs |= {
+                "backup": backup_verb(outbox, site, board.serial),
+                "recorder": RecorderVerb(recorder, committer, clock).answer,
+            }
+            control = ControlServer(run_dir, verbs)
             metrics = ScrapeServer(
                 run_dir, lambda: box_monitor.metrics(clock.now().mono_ns, watch.issues)
             )
@@ -414,6 +440,8 @@ class Daemon:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await loop.committer.sealed()
+            if loop.recorder is not None:
+                loop.recorder.close(again=self._again)
 
 
 async def know_the_past(clock: SystemClock, outbox: AsyncOutbox) -> None:

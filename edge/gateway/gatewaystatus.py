@@ -19,6 +19,7 @@ from edge.config import Site
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.commissioning import Commissioning
 from edge.gateway.datasaver import DataSaver
+from edge.gateway.flightrecorder import FlightRecorder
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import (
     STATUS_WORDS,
@@ -29,6 +30,7 @@ from edge.gateway.issuewatch import (
 )
 from edge.gateway.linkfindings import silence_limit_s
 from edge.gateway.pipeline import Pipeline
+from edge.gateway.recorderverb import recorder_status
 from edge.gateway.scantargets import site_targets
 from edge.gateway.uplinksetup import receipt_patience_s
 from edge.outbox import Epoch
@@ -86,6 +88,7 @@ class StatusSources:
     data_saver: DataSaver
     watch: IssueWatch
     commissioning: Commissioning
+    recorder: FlightRecorder | None = None  # it is off
 
 
 def gateway_status(sources: StatusSources) -> dict[str, Any]:
@@ -189,6 +192,9 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
         "outbox": outbox,
         "link": link_status(sources),
         "clock": clock_status(sources.clock, sources.box_monitor.synced_ns),
+        "recorder": None
+        if sources.recorder is None
+        else recorder_status(sources.recorder, now.mono_ns),
     }
 
 

@@ -14,6 +14,7 @@ from edge.gateway.boxversions import BoxVersions
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.commissioning import Commissioning
 from edge.gateway.datasaver import DataSaver
+from edge.gateway.flightrecorder import FlightRecorder
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import IssueWatch
 from edge.gateway.overload import OverloadMonitor, ShedCounts
@@ -58,6 +59,7 @@ class MainLoop:
     progress: Progress
     notify: Notify
     stopping: asyncio.Event
+    recorder: FlightRecorder | None = None  # it is off
     _alive_ns: int = field(default=0, init=False)
     _loading: asyncio.Future[None] | None = field(default=None, init=False)
 
@@ -80,6 +82,8 @@ class MainLoop:
             self._begin_anew()
             self.urgent.put(await self.box_monitor.observe(now))  # the list of issues logs them
             await self.watch.look(now)
+            if self.recorder is not None:
+                self.recorder.look(now.mono_ns)
             self.versions.look(now)
             await self.committer.tick(now)
             self.commissioning.told.look(self.urgent.waiting)

@@ -13,13 +13,15 @@ class Pipeline:
 
     def __init__(self, setup: EngineSetup, judge: Judge) -> None:
         self.engine, self.judge = Engine(setup, judge), judge
-        self._loaded = False
+        self._asked_for = False
+        self.loaded = False  # models answer, or have failed to
 
     def load(self) -> None:
         """Load the models, once; until then their rules answer."""
-        if not self._loaded:
-            self._loaded = True
+        if not self._asked_for:
+            self._asked_for = True
             self.judge.load()
+            self.loaded = True
 
     def change_devices(self, devices: Sequence[DeviceSetup]) -> None:
         """These are polled from now on; right after a close. Raises ValueError."""

@@ -213,7 +213,7 @@ def recover(
         result.segment = segment
         for entry, mine in readback.entries(segment, again=i > 0):
             result.drafts += opening.take(entry_contacts(entry))  # killed before it sent them
-            result.drafts += _feed(pipeline, mine)
+            result.drafts += feed_entry(pipeline, mine)
             alive_ns = max(alive_ns, watched_until_ns(entry))
         result.count = readback.count
     if since_ns >= previous.start_ns:  # lines that stay closed for windows are a fault, and sent
@@ -284,7 +284,7 @@ def _skip_windows(pipeline: Pipeline, planned_ns: int, alive_ns: int, now_ns: in
     return drafts
 
 
-def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
+def feed_entry(pipeline: Pipeline, entry: Any) -> list[Draft]:
     """Feed one entry of a stage; what cannot wait for the window's end comes back."""
     match entry:
         case (int(from_ns), int(to_ns)):

@@ -32,7 +32,8 @@ def control_verbs(
     data_saver: DataSaver,
     urgent: UrgentEvents,
     config: ConfigVerb | None = None,
-) -> Mapping[str, ControlVerb]:
+    frames: FrameWatch | None = None,
+) -> dict[str, ControlVerb]:
     """Verb -> what answers it. `points` are those of every polled device, as they are then."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,7 +85,7 @@ def control_verbs(
         "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
         "history": history, "flags": sources.ingest.flags.answer,
-        "frames": FrameWatch(buses).answer,
+        "frames": (frames or FrameWatch(buses)).answer,
         "commission": commission.told, "commission_step": commission.step,
         **({} if config is None else {"config": config.answer, "config_step": config.step}),
     }  # fmt: skip

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
-from edge.core import Clock, Draft, Reason, Stamp, StoredState
+from edge.core import Clock, Draft, Stamp, StoredState
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxchange import BoxChange
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
+from edge.gateway.flightrecorder import FlightRecorder
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import IssueWatch
 from edge.gateway.manifestschedule import ManifestSchedule
@@ -24,6 +25,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
 from edge.gateway.urgentevents import UrgentEvents
+from edge.gateway.windowend import WindowEnd
 from edge.gateway.windowschedule import GRACE_NS, WindowSchedule, cut_event
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
@@ -82,7 +84,7 @@ class WindowCommitter:
     """The open window, and every commit. Belongs to the main loop.
 
     `box_monitor` None: nobody watches the box itself; `watch` None: nobody keeps a list of issues;
-    `box_change` None: nobody asks whether it is another box.
+    `box_change` None: nobody asks whether it is another box; `recorder` None: it is off.
     `offer` takes the rows of each commit, and when that was.
     """
 
@@ -104,11 +106,13 @@ class WindowCommitter:
         progress: Progress,
         offer: Callable[[list[StoredRecord], int], None],
         box_change: BoxChange | None = None,
+        recorder: FlightRecorder | None = None,
     ) -> None:
         self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
         self._urgent, self._buses, self._watch = urgent, buses, watch
         self._progress, self._offer = progress, offer
         self._box_change = box_change  # until the first commit
+        self._recorder = recorder
         self._wiring = wiring
         self._change: tuple[WindowChange, asyncio.Future[None]] | None = None
         self._changed: asyncio.Future[None] | None = None  # to be said when it is committed
@@ -216,16 +220,20 @@ class WindowCommitter:
         now = self._clock.now()
         # it was listened to up to its end, or nearly, whatever becomes of us now
         self._stage.mark(min(end_ns, self._buses.watched_until_ns()))
-        self._pipeline.engine.expired(expired_points(self._site, now))
-        self._pipeline.engine.conditions(self._ingest.conditions_now)
-        if self._windows.stepped:
-            self._pipeline.engine.mark(Reason.CLOCK)
-        # after a power cut nobody would know that it was counted
-        if self._writer.high_water_unsaved:
-            self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
-        wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
-        drafts = self._pipeline.engine.close(end_ns, partial=partial, wall_s=wall_s)
+        end = WindowEnd(
+            end_ns,
+            partial,
+            wall_ns / 1e9 if now.tq.is_synchronised else None,
+            expired=expired_points(self._site, now),
+            conditions=self._ingest.conditions_now,
+            stepped=self._windows.stepped,
+            # after a power cut nobody would know that it was counted
+            doubted=self._writer.high_water_unsaved,
+        )
+        end.tell(self._pipeline.engine)
+        drafts = self._pipeline.engine.close(end_ns, partial=partial, wall_s=end.wall_s)
+        said = tuple(drafts)
         self._ingest.lines.see_records(drafts)
         self._ingest.energy.see_records(drafts)
         self._ingest.day.see_records(drafts)
@@ -241,9 +249,15 @@ class WindowCommitter:
             self._learnt_ns = now.mono_ns
             self._baselines.update(self._buses.snapshot_devices(), self._epoch.boot, now)
             states["drivers"] = self._baselines.snapshot()
-        if self._change is not None and not partial and not last:
+        changes = self._change is not None and not partial and not last
+        if changes:
             drafts += self._change_devices(end_ns)
+        ended = self._stage.number
         self._rotate(end_ns)
+        if self._recorder is not None:
+            self._recorder.window_ended(self._pipeline, self._stage, ended, end, said)
+            if changes:
+                self._recorder.begin_anew()
         return drafts, states
 
     def _change_devices(self, end_ns: int) -> list[Draft]:
@@ -435,6 +449,8 @@ class WindowCommitter:
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
             ingest.flags.see_events(rows)
+            if self._recorder is not None:
+                self._recorder.see_events(rows)
             if self._watch is not None:
                 self._watch.see_events(rows, now)
                 states = {**states, **self._watch.to_keep(now, last=last)}

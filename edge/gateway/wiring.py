@@ -119,8 +119,9 @@ class Wiring:
         """What the entries of a stage are about. Raises ValueError as `setup` does."""
         return StageHeader(input_meanings(self.setup()), self.site.streams.raw)
 
-    def pipeline(self, *, replayed: bool = False) -> Pipeline:
-        """Engine and judge. `replayed` leaves out what recorded edges cannot speak of.
+    def pipeline(self, *, replayed: bool = False, hurry: bool = True) -> Pipeline:
+        """Engine and judge. `replayed` leaves out what recorded edges cannot speak of. Without
+        `hurry` no model is ever late: the same bytes, however busy the machine is.
 
         Raises ConfigError, often Problems, for what cannot be made of this site.
         """
@@ -132,7 +133,9 @@ class Wiring:
         with self._faults_of_the_file():
             setup = self.setup(replayed)
         # what the judge cannot do with a site that the engine takes is a fault of the program
-        judge = Judge(self._judged(setup, replayed), Path(folder) if folder else None)
+        judge = Judge(
+            self._judged(setup, hurry=hurry and not replayed), Path(folder) if folder else None
+        )
         with self._faults_of_the_file():
             return Pipeline(setup, judge)
 
@@ -192,7 +195,7 @@ class Wiring:
             period_ns=site.period_ns,
         )
 
-    def _judged(self, setup: EngineSetup, replayed: bool) -> JudgeSetup:
+    def _judged(self, setup: EngineSetup, *, hurry: bool) -> JudgeSetup:
         return JudgeSetup(
             lanes=lane_sites(self.site),
             approaches=approach_sites(self.site),
@@ -201,7 +204,7 @@ class Wiring:
             loopfault=self.site.models.loopfault,
             shadow=Path(shadow) if (shadow := self.site.models.shadow) else None,
             period_ns=setup.period_ns,
-            hurry=not replayed,  # a replay gives the same bytes, however busy the machine is
+            hurry=hurry,
         )
 
 

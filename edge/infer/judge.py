@@ -225,6 +225,10 @@ class Judge:
         if self._raised.restore(state):
             self._catch_up(_seconds(state.get("judged_s")))
 
+    def answering(self) -> dict[ModelName, str]:
+        """Who answers for each model that judges: its SHA-256; empty: its rule does, for now."""
+        return {name: part.guard.answering for name, part in self._parts.items()}
+
     def devices_changed(self) -> None:
         """Flags of series that are gone go off with the next window, and their texts say why."""
         self._raised.look_for_series()

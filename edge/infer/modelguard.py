@@ -197,6 +197,12 @@ class ModelGuard:
         """Of the model that this bundle holds; empty when there is none."""
         return self.manifest.sha256 if self.manifest else ""
 
+    @property
+    def answering(self) -> str:
+        """The checksum of the model that answers; empty while its rule does."""
+        answers = self.session is not None and not self.failures and not self.refused
+        return self.sha256 if answers else ""
+
     def snapshot(self) -> dict[str, object] | None:
         """What was seen of inputs and answers, with the model's checksum; None for nothing."""
         if self.drift is None:  # what waits for its model is not lost
@@ -221,12 +227,11 @@ class ModelGuard:
         `instead` says which model made room for this one, and why; it is empty otherwise.
         """
         known, session = self.manifest, self.session
-        answers = session is not None and not self.failures and not self.refused
         grew_mb = session.grew_mb if session else None
         return Model(
             model=f"{known.name} {known.version}" if known else None,
             sha256=self.sha256[:12],
-            answers="model" if answers else "rule",
+            answers="model" if self.answering else "rule",
             why=self.why,
             instead=self._given_up if self._at else "",
             ms=round(session.took_ms, 3) if session else None,

@@ -32,6 +32,7 @@ FLICKERS: Final = (
     "the contact opens and closes again and again; look at the switch, its terminals and its cable"
 )
 FLICKER_CHANGES: Final = 20  # changes
+SAID_KEPT: Final = 256  # events, for whoever wants to know what was said
 FLICKER_NS: Final = 60_000_000_000  # within which so many are too many
 
 
@@ -103,13 +104,23 @@ class PlainContacts:
 
     def __init__(self, setups: Iterable[ContactSetup]) -> None:
         self._states = {setup.name: ContactState(setup) for setup in setups}
+        self._said: list[Draft] = []
 
     def __contains__(self, source: str) -> bool:
         return source in self._states
 
     def take(self, contact: Contact) -> Draft | None:
         """The event that it makes, if any."""
-        return self._states[contact.source].take(contact)
+        found = self._states[contact.source].take(contact)
+        if found is not None:
+            self._said.append(found)
+            del self._said[:-SAID_KEPT]
+        return found
+
+    def take_said(self) -> list[Draft]:
+        """The events that could not wait for their window, since the last call; 256 at most."""
+        found, self._said = self._said, []
+        return found
 
     def end_window(self, end_ns: int) -> list[Draft]:
         """A window ends: how those that flickered have settled."""

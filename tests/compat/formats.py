@@ -65,6 +65,7 @@ NO_FORMATS: Final[Mapping[str, str]] = {
     "drivers.buses.i2c_remote:MAGIC": SOCKET,
     "drivers.buses.i2c_remote:VERSION": SOCKET,
     "edge.core.release:VERSION": "of the program",
+    "edge.gateway.recordingfile:VERSION": "gone ten minutes later; a saved one is for its program",
     "edge.identity.claim:EXPIRES_FORMAT": "how a day is written; claims are of the enrolment",
     "edge.platform.storetables:FORMER_VERSION": "the one that is read beside `city: version`",
     "edge.platform.postgres.migrate:SCHEMA": "a name in the database",

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.control.protocol import VerbError
-from edge.core.frametap import ASKED_NS, BYTES, FRAMES, JOINED_NS, FrameTap
+from edge.core.frametap import ASKED_NS, BYTES, FRAMES, JOINED_NS, RECORDED, FrameTap
 from edge.gateway.framewatch import WATCHED, FrameWatch
 
 
@@ -13,8 +13,11 @@ class Buses:
     def __init__(self) -> None:
         self.taps: dict[str, FrameTap] = {}
 
+    def names(self) -> tuple[str, ...]:
+        return ("meters", "air", "loops", "b1", "b2", "b3", "b4")
+
     def watch_frames(self, bus: str, tap: FrameTap) -> bool:
-        if bus not in {"meters", "air", "loops", "b1", "b2", "b3", "b4"}:
+        if bus not in self.names():
             raise KeyError(bus)
         if bus != "loops":
             self.taps[bus] = tap
@@ -71,3 +74,40 @@ async def test_only_a_few_buses_are_watched_at_one_time() -> None:
     for bus in ("meters", "air", "b1", "b2", "b3", "b4"):
         await watch.answer({"bus": bus})
     assert len(watch._taps) == WATCHED
+
+
+def test_for_the_recorder_all_buses_are_watched_whether_somebody_asks_or_not() -> None:
+    buses, now = Buses(), [0]
+    watch = FrameWatch(buses, lambda: now[0], recorded=True)
+    assert not any(watch.take_recorded().values())
+    assert set(buses.taps) == {*buses.names()} - {"loops"}
+    now[0] = 10 * ASKED_NS
+    for n in range(3 * FRAMES):
+        assert buses.taps["meters"].add("out", b"ab", now[0] + n)
+    assert len(watch.take_recorded()["meters"]) == 3 * FRAMES
+    assert watch.take_recorded()["meters"] == []
+
+
+def test_a_bus_with_another_thread_is_watched_again() -> None:
+    buses = Buses()
+    watch = FrameWatch(buses, lambda: 0, recorded=True)
+    watch.take_recorded()
+    tap = buses.taps.pop("meters")
+    watch.take_recorded()
+    assert buses.taps["meters"] is tap
+
+
+async def test_who_looks_sees_what_the_recorder_watches() -> None:
+    buses = Buses()
+    watch = FrameWatch(buses, lambda: 0, recorded=True)
+    watch.take_recorded()
+    buses.taps["meters"].add("out", b"ab", 1)
+    assert len((await watch.answer({"bus": "meters"}))["frames"]) == 1
+    assert len(watch.take_recorded()["meters"]) == 1
+
+
+def test_what_the_recorder_does_not_take_is_bounded() -> None:
+    tap = FrameTap(0, recorded=True)
+    for n in range(10 * RECORDED):
+        tap.add("out", b"x" * 5000, n)
+    assert [each.at_ns for each in tap.take_recorded()] == list(range(9 * RECORDED, 10 * RECORDED))

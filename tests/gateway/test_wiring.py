@@ -67,7 +67,7 @@ def test_a_track_of_bicycles_is_measured_and_not_judged_for_congestion(tmp_path:
         ("north_1", "vehicle", False),
         ("track", "bicycle", True),
     ]
-    judged = wiring._judged(setup, replayed=False).lanes
+    judged = wiring._judged(setup, hurry=True).lanes
     assert [(lane.name, lane.judged) for lane in judged] == [("north_1", True), ("track", False)]
 
 

@@ -114,7 +114,7 @@ def test_a_phase_is_no_plain_contact(wiring: Wiring) -> None:
 
 
 def test_the_judges_are_told_where_loops_lie(wiring: Wiring) -> None:
-    judged = wiring._judged(wiring.setup(), replayed=False)
+    judged = wiring._judged(wiring.setup(), hurry=True)
     assert judged.lanes == (
         LaneSite("north_1", "north", "stop", True, 4.0, 2.0, "presence", 30),
         LaneSite("north_2", "north", "advance", mode="pulse", role="turn"),

@@ -78,6 +78,15 @@ class Store(Struct, frozen=True, kw_only=True):
             "something else fills the disk. 0: no reserve.",
         ),
     ] = 16
+    recorder_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64,
+            description="The most memory of the flight recorder, in MB. It keeps what came in "
+            "lately, and keeps it for ten minutes more after a flag or a fault. 0: it is off.",
+        ),
+    ] = 4
     card_tb: Annotated[
         float,
         Meta(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.core.displayname import with_name
+from edge.core.humanize import span_text
 from edge.report.commissiontext import acceptance_line
 from edge.report.status.box import board_lines, card_lines
 from edge.report.status.buslines import bus_lines, model_lines
@@ -27,6 +28,7 @@ def status_page(status: Mapping[str, Any], found: list[Issue], width: int = WIDT
         board_lines(status),
         card_lines(status),
         model_lines(status),
+        recorder_section(status),
     ]
     shown = render_sections((each for each in sections if each.lines), width)
     return [verdict_line(found, who, width), *shown]
@@ -36,6 +38,18 @@ def acceptance_section(status: Mapping[str, Any]) -> Section:
     """Whether the site is commissioned; nothing of a daemon that does not tell."""
     told = status.get("acceptance")
     return Section("accepted", (acceptance_line(told),) if isinstance(told, Mapping) else ())
+
+
+def recorder_section(status: Mapping[str, Any]) -> Section:
+    """Recordings that somebody may want before they are gone; nothing where there is none."""
+    told = status.get("recorder")
+    found = told.get("recordings") if isinstance(told, Mapping) else None
+    if not found:
+        return Section("recorder", ())
+    left = span_text(min(each["left_s"] for each in found))
+    what = "1 recording" if len(found) == 1 else f"{len(found)} recordings"
+    first = "gone in" if len(found) == 1 else "the first is gone in"
+    return Section("recorder", (f"{what}, {first} {left}: `kerbstone recorder list`",))
 
 
 def site_line(status: Mapping[str, Any]) -> Section:
