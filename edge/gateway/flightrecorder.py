@@ -51,6 +51,7 @@ KEPT_NS: Final = 600_000_000_000  # a recording is gone so long after it was fro
 STATE_NS: Final = 60_000_000_000  # between two images of the memory: each costs some milliseconds
 REASONS: Final = 8  # of one recording; more is not told, but for persons who ask
 REASON_CHARS: Final = 200
+FAILURES: Final = 3  # in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class FlightRecorder:
         self._reasons: dict[str, str] = {}  # why the ring is to be frozen, by what it is about
         self._files: list[Recording] = []  # the oldest first
         self._number = 0
+        self._failures = 0
         self._find_files()
 
     @property
@@ -129,7 +131,27 @@ class FlightRecorder:
         self, pipeline: Pipeline, stage: Stage, number: int, end: WindowEnd, drafts: Sequence[Draft]
     ) -> None:
         """Segment `number` of the stage is that window's, and still there; `drafts` is all that the
-        pipeline made of it. The next segment has begun."""
+        pipeline made of it. The next segment has begun.
+
+        Whatever fails here costs recordings, and never a record: the ring begins anew, and after
+        FAILURES in a row the recorder is off until the next start.
+        """
+        if self._failures >= FAILURES:
+            return
+        try:
+            self._window_ended(pipeline, stage, number, end, drafts)
+            self._failures = 0
+        except Exception:  # whatever it is: the window has to be committed
+            self._failures += 1
+            off = ", and is off until the next start" if self._failures >= FAILURES else ""
+            LOG.exception("the flight recorder has failed%s: records are not touched by it", off)
+            self._reasons.clear()
+            self._ring.clear()
+            self._state = b""
+
+    def _window_ended(
+        self, pipeline: Pipeline, stage: Stage, number: int, end: WindowEnd, drafts: Sequence[Draft]
+    ) -> None:
         frames = self._frames()
         said = pack_drafts([*pipeline.engine.plain.take_said(), *drafts])
         if self._overflow == stage.overflow and (self._ring or self._state):

@@ -47,7 +47,9 @@ def put_image(image: Plain, root: object) -> None:
     no use any more."""
     try:
         _Putter().put(image, root)
-    except (AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+    except (
+        AttributeError, ImportError, LookupError, RecursionError, TypeError, ValueError,
+    ) as error:  # fmt: skip
         raise ImageError(f"the state cannot be taken up: {error!r:.200}") from error
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.core.frametap import TappedFrame
+from edge.gateway import flightrecorder
 from edge.gateway.flightrecorder import KEPT_NS, REASONS, RING_NS, Recording
 from edge.gateway.recordingfile import (
     RecordingError,
@@ -287,3 +288,21 @@ def test_another_site_file_and_damage_are_refused(street: RecordedStreet, tmp_pa
             check_recording(file, path)
     with pytest.raises(OSError, match="No such file"):
         read_head(tmp_path / "none")
+
+
+def test_a_recorder_that_fails_costs_no_record(
+    street: RecordedStreet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(root: object) -> object:
+        raise TypeError("an attribute that nobody has thought of")
+
+    street.live(60)
+    monkeypatch.setattr(flightrecorder, "take_image", fail)
+    street.recorder.begin_anew()
+    drafts = street.live(60)
+    lanes = [d for d in drafts if (d.source, d.stream) == ("north_1", Stream.TRAFFIC)]
+    assert len(lanes) == 60 // WINDOW_S
+    assert not street.recorder.freeze("somebody asks")
+    told = [each for each in caplog.messages if "flight recorder has failed" in each]
+    assert len(told) == flightrecorder.FAILURES
+    assert "is off until the next start" in told[-1]

@@ -150,6 +150,13 @@ def test_the_same_memory_has_the_same_image(
     assert len(zlib.compress(state, 1)) < 100_000, "a recording begins with one"
 
 
+def deep(levels: int) -> object:
+    image: object = ["u"]
+    for _ in range(levels):
+        image = ["t", [image]]
+    return image
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -161,6 +168,7 @@ def test_the_same_memory_has_the_same_image(
         ["r", 7],
         ["?"],
         {},
+        deep(2000),
     ],
 )
 def test_a_file_can_make_nothing_but_objects_of_ours(image: object) -> None:
