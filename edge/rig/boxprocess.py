@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from edge.durable.atomicwrite import replace_file
 from edge.rig.layer import LayerError
 
 KERBSTONE: Final = (sys.executable, "-m", "edge.cli.main", "run", "{site}")
@@ -95,9 +96,8 @@ class BoxProcess:
     def set_wall(self, by_s: float) -> float:
         """Set its wall clock forward, or with - backward; gives how far beside it stands now."""
         self._wall_s += by_s
-        new = self._folder / f"{WALL}.new"
-        new.write_text(f"{self._wall_s:+.6f}\n", encoding="ascii")
-        new.replace(self._folder / WALL)
+        text = f"{self._wall_s:+.6f}\n"
+        replace_file(self._folder / WALL, text.encode("ascii"), sync=False)
         return self._wall_s
 
     def ended(self) -> str:
