@@ -3,6 +3,7 @@
 One SVG without anything from outside, as wide as a phone. The same scenario gives the same bytes.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -19,7 +20,9 @@ GAP: Final = 5  # below a row
 AXIS: Final = 26
 COLUMNS: Final = 80  # of vehicles in the picture
 CYCLES_LIMIT: Final = 60  # greens that are drawn one by one
-TICKS: Final = 4
+TICKS: Final = 5  # times on the axis, at most
+LABEL_WIDTH: Final = 36
+STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600)
 NS: Final = 1e9
 STYLE: Final = (
     "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif;fill:#1b1f24}"
@@ -67,12 +70,13 @@ def _stacked(rows: list[PictureRow], end_s: float) -> Iterator[str]:
 def _axis(end_s: float, duration_s: float, height: int) -> Iterator[str]:
     """Times, and where the street ends and the rest is waited for."""
     metre = (WIDTH - 2 * MARGIN) / end_s
-    for tick in range(TICKS):
-        x = MARGIN + tick / TICKS * (WIDTH - 2 * MARGIN)
+    step_s = next((step_s for step_s in STEPS_S if end_s <= TICKS * step_s), STEPS_S[-1])
+    for at_s in range(0, math.ceil(end_s), step_s):
+        x = MARGIN + at_s * metre
         yield f'<path class="edge" d="M{x:.1f} 6V{height - MARGIN}"/>'
-        at_s = tick / TICKS * end_s
-        at = f"{at_s / 3600:.3g} h" if end_s > 7200 else seconds(round(at_s))
-        yield f'<text class="soft" x="{x + 3:.1f}" y="16">{at}</text>'
+        at = f"{at_s / 3600:g} h" if end_s > 7200 else seconds(at_s)
+        if x < WIDTH - LABEL_WIDTH:
+            yield f'<text class="soft" x="{x + 3:.1f}" y="16">{at}</text>'
     x = MARGIN + duration_s * metre
     yield f'<path class="edge" d="M{x:.1f} 6V{height - MARGIN}" stroke-dasharray="2 3"/>\n'
 
