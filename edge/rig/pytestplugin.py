@@ -228,4 +228,4 @@ def run_scenario(
 def _layer_of(item: pytest.Item) -> str | None:
     if (call := getattr(item, "callspec", None)) is not None:
         return cast("str | None", call.params.get(LAYER))
-    return item.name if item.nodeid.endswith(f"{SCENARIO_ENDING}::{item.name}") else None
+    return cast("str | None", getattr(item, LAYER, None))  # a scenario file

@@ -255,7 +255,8 @@ def test_a_scenario_file_is_a_test(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "good.rig.toml ." in ran.text
     assert ran.outcomes()["test_it[sim]"] == "passed"
-    assert list(ran.outcomes().values()).count("passed") == 2
+    ends = {name: ran.outcomes()[f"{name}[sim]"] for name in ("good", "bad", "power", "broken")}
+    assert ends == {"good": "passed", "bad": "failed", "power": "skipped", "broken": "failed"}
     text = ran.about("bad.rig.toml on sim")
     assert "FAILED     two are counted" in text
     assert "Wanted 2 vehicles on north_1. Seen: 1 in " in text
