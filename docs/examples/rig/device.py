@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 import tomllib
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,8 +33,8 @@ class Loop:
     """
 
     def __init__(self, lane: str, chip: str, line: str) -> None:
-        self.lane, self.count, self.closed_s = lane, 0, None
-        self.is_stuck = False
+        self.lane, self.count, self.is_stuck = lane, 0, False
+        self.closed_s: float | None = None  # since when somebody is over it, by CLOCK_MONOTONIC
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.connect(chip.removeprefix("sim:"))
         self.ask(
@@ -45,9 +46,6 @@ class Loop:
         )
         if answer := json.loads(self.socket.recv(4096)):
             sys.exit(f"line {line} of lane {lane} is not mine: {answer}")
-
-    closed_s: float | None
-    """Since when somebody is over it, by CLOCK_MONOTONIC."""
 
     def ask(self, **question: Any) -> None:
         self.socket.send(json.dumps(question).encode())
@@ -67,8 +65,10 @@ class Loop:
 
 
 class Unit:
+    """The whole of it: loops on one side, a broker on the other."""
+
     def __init__(self, site: str, broker: str) -> None:
-        with open(site, "rb") as file:
+        with Path(site).open("rb") as file:
             data = tomllib.load(file)
         self.loops = [
             Loop(name, data["bus"][lane["bus"]]["chip"], lane["lead"])
