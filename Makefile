@@ -15,7 +15,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: help pictures web-test web-pictures demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
+.PHONY: rig-example help pictures web-test web-pictures demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test city-test broker clean
 
 help:
@@ -82,6 +82,11 @@ scenes: venv
 	@.ci/tools
 	$(SHOW) -n $(WORKERS) --dist loadfile -m scene --ignore=$(ALONE) $(PYTEST)
 	$(SHOW) -m scene $(ALONE)
+
+# the example project of a supplier, from an empty environment; a network for pip
+rig-example: venv
+	@.ci/tools
+	$(SHOW) -m scene -rs $(PYTEST) tests/rig/test_example.py
 
 outage: venv
 	@.ci/tools

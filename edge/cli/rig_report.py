@@ -1,24 +1,23 @@
 """Judge a run of the rig anew, and report it: failed expectations first, each with its moment."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from edge.core.printable import json_line_text, quote_name
-from edge.rig.htmlreport import html_report, summary
+from edge.rig.htmlreport import html_report
 from edge.rig.jsonreport import json_report
-from edge.rig.judgedrun import seconds
 from edge.rig.judging import judge
 from edge.rig.junitreport import junit_report
-from edge.rig.outcome import WORDS, Outcome, Verdict, verdict_of, worst_first
+from edge.rig.outcome import Outcome, Verdict, verdict_of
 from edge.rig.runfile import read_run
 from edge.rig.runlog import RunLog
 from edge.rig.scenario import Scenario
+from edge.rig.textreport import outcome_lines
 from edge.terminal import echo
 
 EXIT_CODES: Final[dict[Verdict, int]] = {"pass": 0, "fail": 1, "not_evaluated": 4}
-SIGNS: Final[dict[Verdict, str]] = {"pass": "ok", "fail": "FAILED", "not_evaluated": "NOT JUDGED"}
 Form = Callable[[Scenario, RunLog, Sequence[Outcome]], str]
 FORMS: Final[dict[str, tuple[Form, str]]] = {
     "html": (html_report, "a page that needs nothing else: sentences, and one time axis"),
@@ -50,17 +49,6 @@ def run(args: argparse.Namespace) -> int:
         if file is not None and not write_report(name, file, scenario, log, outcomes):
             return 3
     return EXIT_CODES[verdict_of(outcomes)]
-
-
-def outcome_lines(scenario: Scenario, log: RunLog, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """For a terminal."""
-    for each in worst_first(outcomes):
-        where = "" if each.moment_s is None else f" [at {seconds(each.moment_s)}]"
-        yield f"{SIGNS[each.verdict]:10} {each.name}{where}"
-        if each.verdict != "pass":
-            yield f"           {each.text}"
-    verdict = verdict_of(outcomes)
-    yield f"{scenario.about.name} on {log.layer}: {WORDS[verdict]} ({summary(outcomes)})"
 
 
 def write_report(

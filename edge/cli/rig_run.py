@@ -11,74 +11,37 @@ Ctrl-C ends the run, and what there is by then is reported.
 import argparse
 import contextlib
 import logging
-import shlex
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
-from edge.cli.rig_report import EXIT_CODES, outcome_lines, write_report
+from edge.cli.rig_report import EXIT_CODES, write_report
 from edge.cli.sim_site import parse_ports
 from edge.config import Problems
 from edge.core import ConfigError
-from edge.rig.box import Adapter, load_reader
-from edge.rig.boxprocess import KERBSTONE
-from edge.rig.boxtable import load_table
 from edge.rig.faultcatalogue import able_layers
 from edge.rig.judging import judge
 from edge.rig.layer import Layer
+from edge.rig.layertable import MAKERS, BoxWords
 from edge.rig.outcome import verdict_of
-from edge.rig.ptylayer import PtyLayer, PtyWish
 from edge.rig.runfile import write_run
 from edge.rig.runlog import RunLog
 from edge.rig.runner import run as run_scenario
 from edge.rig.scenario import Scenario
 from edge.rig.scenariofile import CheckedScenario, check_scenario
+from edge.rig.textreport import outcome_lines
 from edge.terminal import echo
 
-MQTT: Final = "mqtt://"
 RUN_FILE: Final = "run.json"
 REPORTS: Final = {"html": "report.html", "junit": "junit.xml"}
 LOGS: Final = ("box.log", "broker/log")
 PREFIX: Final = "kerbstone-rig-"
 CANNOT_RUN: Final = 3
 MQTT_LOG: Final = "mqtt"  # of the client library
-
-
-def pty_layer(args: argparse.Namespace, folder: Path) -> Layer:
-    """Raises ConfigError for words that cannot be."""
-    command: tuple[str, ...] | None = KERBSTONE
-    broker = str(args.broker)
-    if args.box and args.box.startswith(MQTT):
-        if broker:
-            raise ConfigError("--box mqtt://... names the broker of the box: leave --broker out")
-        command, broker = None, args.box
-    elif args.box:
-        try:
-            command = tuple(shlex.split(args.box))
-        except ValueError as error:
-            raise ConfigError(f"--box {args.box}: {error}") from error
-    wish = PtyWish(command, broker, parse_ports(args.on), _adapter(args.adapter))
-    return PtyLayer(folder, wish)
-
-
-def sim_layer(args: argparse.Namespace, folder: Path) -> Layer:
-    """Raises ConfigError for a word that is for another layer."""
-    for word in ("box", "adapter", "broker", "on"):
-        if getattr(args, word):
-            raise ConfigError(f"--{word}: the layer sim runs the daemon of this installation only")
-    from edge.rig.simlayer import SimLayer  # the whole daemon
-
-    return SimLayer(folder)
-
-
-LAYERS: Final[Mapping[str, Callable[[argparse.Namespace, Path], Layer]]] = {
-    "sim": sim_layer, "pty": pty_layer,
-}  # fmt: skip
-"""Layer -> how it is made, with a folder of its own for everything of the run."""
 
 
 def add_acts(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -88,7 +51,7 @@ def add_acts(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     )  # fmt: skip
     add = parser.add_argument
     add("file", type=Path, metavar="SCENARIO", help="such as incident.toml")
-    add("--layer", choices=[*LAYERS], default="pty", help="how: sim is this daemon in virtual "
+    add("--layer", choices=[*MAKERS], default="pty", help="how: sim is this daemon in virtual "
         "time, pty real processes on simulated wires, in real time (default)")  # fmt: skip
     add("--seed", type=_seed, metavar="N", help="draw other traffic than the scenario says")
     add("--box", default="", metavar="COMMAND|URL", help="the box under test (default: kerbstone)")
@@ -121,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--out {args.out}: {error.strerror or error}") from error
     with tempfile.TemporaryDirectory(prefix=PREFIX) as name, _terminable():
         folder = Path(name)
-        layer = LAYERS[args.layer](args, folder)
+        words = BoxWords(args.box, args.adapter, args.broker, parse_ports(args.on))
+        layer: Layer = MAKERS[args.layer](words, folder)
         log = run_scenario(scenario, layer, (lambda t_s, text: None) if args.quiet else _progress)
         written = args.out is None or _keep(args.out, folder, log)
     return _tell(args, scenario, log) if written else CANNOT_RUN
@@ -173,12 +137,6 @@ def _keep(out: Path, folder: Path, log: RunLog) -> bool:
         echo(f"kerbstone rig: --out {out}: {error.strerror or error}", err=True)
         return False
     return True
-
-
-def _adapter(word: str) -> Adapter | None:
-    if not word:
-        return None
-    return load_table(Path(word)) if word.endswith(".toml") else load_reader(word)
 
 
 def _progress(t_s: float, text: str) -> None:

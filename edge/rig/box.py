@@ -4,8 +4,10 @@ A box of ours is read with its own decoder. For one that is not ours a function 
 `--adapter module:function`, or a file that says where its messages have what (`boxtable`).
 """
 
+import contextlib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
@@ -173,10 +175,11 @@ def wall_s(text: object, zero_ns: int) -> float | None:
 
 def load_reader(name: str) -> ReaderAdapter:
     """`module:function`: a function that is called without arguments, and gives the topic filters
-    and a Reader. Raises ConfigError."""
+    and a Reader. The module may lie in the folder where one works. Raises ConfigError."""
     module, _, function = name.partition(":")
     try:
-        made = getattr(importlib.import_module(module), function)()
+        with _found_here():
+            made = getattr(importlib.import_module(module), function)()
         filters, reader = made
         return ReaderAdapter([str(one) for one in filters], reader)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -184,6 +187,18 @@ def load_reader(name: str) -> ReaderAdapter:
             f"--adapter {name}: write MODULE:FUNCTION, a function that gives a list of topic "
             f"filters and a function from topic and payload to records ({error})"
         ) from error
+
+
+@contextlib.contextmanager
+def _found_here() -> Iterator[None]:
+    """As with `python -m`; a command that was installed has only its own folder."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(here)
 
 
 def _sent(sent_s: float | None, zero_s: float) -> dict[str, float]:

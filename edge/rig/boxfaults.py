@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.rig.boxprocess import BoxProcess
-from edge.rig.layer import LayerError
+from edge.rig.layer import LayerError, NotHereError
 from edge.rig.link import Link, LinkFault, LinkMode
 from edge.rig.rigbroker import RigBroker
 from edge.rig.runlog import Evidence
@@ -220,15 +220,15 @@ class BoxFaults:
 
     def _process(self, fault: Fault) -> BoxProcess:
         if self._parts.process is None:
-            raise LayerError(f"fault {fault.name}: the box is not the rig's: nobody here can do "
-                             "that to it")  # fmt: skip
+            raise NotHereError(f"fault {fault.name}: the box is not the rig's: nobody here can do "
+                               "that to it")  # fmt: skip
         return self._parts.process
 
     def _disk(self, fault: Fault) -> SmallDisk:
         disk = self._parts.disk
         if disk is None or not disk.small:
-            raise LayerError(f"fault {fault.name}: a disk that can be full needs root: a small "
-                             "file system is mounted for it")  # fmt: skip
+            raise NotHereError(f"fault {fault.name}: a disk that can be full needs root: a small "
+                               "file system is mounted for it")  # fmt: skip
         return disk
 
     def _tell(self, one: _Running, text: str) -> None:

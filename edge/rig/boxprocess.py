@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from edge.durable.atomicwrite import replace_file
-from edge.rig.layer import LayerError
+from edge.rig.layer import LayerError, NotHereError
 
 KERBSTONE: Final = (sys.executable, "-m", "edge.cli.main", "run", "{site}")
 END_S: Final = 20.0
@@ -29,6 +29,7 @@ def faketime() -> Path | None:
 
 class BoxProcess:
     """A command with `{site}` and `{broker}` in it, in a folder of its own; its output is its log.
+    `{python}` is the interpreter of the rig.
 
     With `has_wall` its wall clock can be set (`set_wall`), while monotonic time stays real.
     """
@@ -36,6 +37,7 @@ class BoxProcess:
     def __init__(
         self, command: Sequence[str], folder: Path, words: Mapping[str, str], *, has_wall: bool
     ) -> None:
+        words = {**words, "python": sys.executable}
         self.command = [_filled(part, words) for part in command]
         self.log = folder / "box.log"
         self._folder, self._has_wall = folder, has_wall
@@ -141,7 +143,7 @@ class BoxProcess:
     def _wall(self) -> dict[str, str]:
         library = faketime()
         if library is None:
-            raise LayerError("the clock of the box cannot be set: `apt-get install libfaketime`")
+            raise NotHereError("the clock of the box cannot be set: `apt-get install libfaketime`")
         self.set_wall(0.0)
         return {
             "LD_PRELOAD": str(library),

@@ -32,10 +32,10 @@ def check_faults(
             _condition(draft, (*path, "when", number), condition, site)
         if site is None:
             continue
-        row = _kind(draft, path, fault, site)
+        row = check_kind(draft, path, fault, site)
         if row is not None:
             _end(draft, path, fault, row, about)
-            _amount(draft, path, fault, row)
+            check_amount(draft, path, fault, row)
             found[fault.name] = row
     _layers(draft, about, found)
     return found
@@ -89,7 +89,8 @@ def _end(draft: FileDraft, path: KeyPath, fault: Fault, row: FaultKind, about: A
                          f"run, {end_s:g} s")  # fmt: skip
 
 
-def _amount(draft: FileDraft, path: KeyPath, fault: Fault, row: FaultKind) -> None:
+def check_amount(draft: FileDraft, path: KeyPath, fault: Fault, row: FaultKind) -> None:
+    """It is there where one is needed, and is one that can be."""
     where, measure = (*path, "amount"), row.measure
     if measure is None:
         if draft.written(*where):
@@ -103,7 +104,10 @@ def _amount(draft: FileDraft, path: KeyPath, fault: Fault, row: FaultKind) -> No
         draft.report(where, f"0 changes nothing; {measure.text} belongs here")
 
 
-def _kind(draft: FileDraft, path: KeyPath, fault: Fault, site: ScenarioSite) -> FaultKind | None:
+def check_kind(
+    draft: FileDraft, path: KeyPath, fault: Fault, site: ScenarioSite
+) -> FaultKind | None:
+    """Its row of the table of faults, if there is such a thing and it can show this."""
     named = site.targets(fault.target)
     if not named:
         draft.report((*path, "target"), f"nothing is called {show_value(fault.target)}; "

@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import Final
 
 from edge.core.release import VERSION
-from edge.rig.judgedrun import JudgedRun, event_title, seconds
+from edge.rig.judgedrun import JudgedRun, seconds
 from edge.rig.outcome import WORDS, WORST_FIRST, Outcome, Verdict, verdict_of, worst_first
 from edge.rig.picturerows import PictureRow, grouped, shown
 from edge.rig.runlog import RunLog
-from edge.rig.runpicture import is_moment, picture
+from edge.rig.runpicture import picture
+from edge.rig.runtimeline import (
+    event_moments,
+    fault_moments,
+    in_order,
+    is_moment,
+    outcome_moments,
+)
 from edge.rig.scenario import Scenario
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -139,23 +146,11 @@ def _time(rows: Sequence[PictureRow], log: RunLog) -> Iterator[str]:
 
 def _words(run: JudgedRun, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The picture once more, for who reads or hears it."""
-    told: list[tuple[float, str, str]] = []
-    for span in run.log.faults:
-        told.append((span.began_s, "fault", f"{span.name} began"))
-        told += [(each.t_s, "evidence", f"{span.name}: {each.text}") for each in span.evidence[:20]]
-        if span.ended_s is not None:
-            told.append((span.ended_s, "fault", f"{span.name} healed"))
-    told += [(row.moment_s, "said", event_title(row)) for row in run.events]
-    told += [
-        (each.moment_s, WORDS[each.verdict], each.name)
-        for each in outcomes
-        if each.moment_s is not None
-    ]
-    told = sorted((each for each in told if is_moment(each[0])), key=lambda each: each[0])
+    told = in_order([*fault_moments(run), *event_moments(run), *outcome_moments(outcomes)])
     yield "<details><summary>The same in words</summary><table><tr><th>when</th><th>who</th>"
     yield "<th>what</th></tr>\n"
-    for at_s, who, what in told[:TOLD_LIMIT]:
-        yield f"<tr><td>{seconds(at_s)}</td><td>{who}</td><td>{shown(what)}</td></tr>\n"
+    for one in told[:TOLD_LIMIT]:
+        yield f"<tr><td>{seconds(one.t_s)}</td><td>{one.who}</td><td>{shown(one.what)}</td></tr>\n"
     yield "</table>"
     if len(told) > TOLD_LIMIT:
         yield f"<p>{len(told) - TOLD_LIMIT} more lines are left out.</p>"

@@ -15,7 +15,7 @@ from edge.rig.outcome import Finding, Outcome, Verdict, not_evaluated, verdict_o
 from edge.rig.runlog import Ending, RunLog
 from edge.rig.scenario import Expect, Fault, Scenario
 
-__all__ = ["Outcome", "judge", "verdict_of"]
+__all__ = ["Outcome", "judge", "judge_in_force", "judge_one", "verdict_of"]
 ENDINGS: Final[dict[Ending, str]] = {
     "whole": "The run ended",
     "broken_off": "The run was broken off",
@@ -35,11 +35,11 @@ def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
     run = JudgedRun(log)
     found = []
     for place, expect in enumerate(scenario.expects):
-        found.append(_outcome(place, expect.name, expect.what, _judge(expect, scenario, run)))
+        found.append(_outcome(place, expect.name, expect.what, judge_one(expect, scenario, run)))
     shown = {each.fault for each in scenario.expects if each.what == IN_FORCE}
     for fault in scenario.faults:
         if fault.name not in shown:
-            finding = _not_judged(run) or _in_force(fault, run)
+            finding = _not_judged(run) or judge_in_force(fault, run)
             found.append(_outcome(None, f"{fault.name} was in force", IN_FORCE, finding))
     if log.ending != "whole":
         text = f"{_ended(log)}. A run that is not whole has not passed."
@@ -49,14 +49,15 @@ def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
     return found
 
 
-def _judge(expect: Expect, scenario: Scenario, run: JudgedRun) -> Finding:
+def judge_one(expect: Expect, scenario: Scenario, run: JudgedRun) -> Finding:
+    """One expectation alone, on as much of a run as there is."""
     if (why := _not_judged(run)) is not None:
         return why
     fault = next((each for each in scenario.faults if each.name == expect.fault), None)
     if expect.what == IN_FORCE:
-        return _in_force(fault, run) if fault else not_evaluated("It names no fault.")
+        return judge_in_force(fault, run) if fault else not_evaluated("It names no fault.")
     if expect.fault:
-        shown = _in_force(fault, run) if fault else not_evaluated("It names no fault.")
+        shown = judge_in_force(fault, run) if fault else not_evaluated("It names no fault.")
         if shown.verdict != "pass":
             return not_evaluated(f"The fault was not in force. {shown.text}", shown.moment_s)
     frame = run.frame(expect)
@@ -103,7 +104,7 @@ def _not_judged(run: JudgedRun) -> Finding | None:
     return None
 
 
-def _in_force(fault: Fault, run: JudgedRun) -> Finding:
+def judge_in_force(fault: Fault, run: JudgedRun) -> Finding:
     """Something went through while it lasted, and the rig saw it go wrong."""
     span = run.spans.get(fault.name)
     if span is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from edge.rig.runlog import Driven, Evidence, Heard, Seen
-from edge.rig.scenario import Fault, LayerName, Scenario
+from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 
 NO_BOUND_S: Final = 1e9  # 30 years: JSON has no infinity
 
@@ -16,6 +16,10 @@ NO_BOUND_S: Final = 1e9  # 30 years: JSON has no infinity
 class LayerError(Exception):
     """The rig cannot do it: a program is missing, a port is used, the box did not start. The text
     says what, where, and what to do."""
+
+
+class NotHereError(LayerError):
+    """The rig is sound, and lacks something here: a program, a right, a box that it has started."""
 
 
 class Layer(Protocol):
@@ -65,3 +69,14 @@ class Layer(Protocol):
 
     def failed(self) -> str:
         """Why the box is not there any more, where no fault has asked for that; "" otherwise."""
+
+
+class DrivableLayer(Layer, Protocol):
+    """One on which things happen of which no scenario has told: a test lets them."""
+
+    def drive(self, vehicle: Vehicle) -> Driven:
+        """Somebody comes at `at_s`, or as soon as those whom this has let come before are past the
+        loops. Gives what will be true of him."""
+
+    def set_value(self, device: str, point: str, value: float) -> None:
+        """What a polled device measures, from now on."""

@@ -30,10 +30,11 @@ from edge.rig.layer import LayerError
 from edge.rig.link import Link
 from edge.rig.rigbroker import OtherBroker, OwnBroker, RigBroker
 from edge.rig.runlog import Driven, Evidence, Heard, Seen
-from edge.rig.scenario import Fault, LayerName, Scenario
+from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 from edge.rig.smalldisk import SmallDisk
 from edge.rig.streetplay import StreetPlay
-from edge.rig.values import sources
+from edge.rig.values import DeviceValues
+from edge.rig.vehicles import passage_of
 from edge.rig.wirefaults import WireFaults
 
 NS: Final = 1_000_000_000
@@ -132,6 +133,12 @@ class PtyLayer:
     def driven(self) -> list[Driven]:
         return self._street.driven(time.monotonic_ns())
 
+    def drive(self, vehicle: Vehicle) -> Driven:
+        return self._street.add(passage_of(vehicle))
+
+    def set_value(self, device: str, point: str, value: float) -> None:
+        self._values.set(device, point, value)
+
     def box_clock(self) -> tuple[float, float]:
         if self._adapter.shares_clock:
             return 0.0, 0.0
@@ -207,11 +214,14 @@ class PtyLayer:
     def _play(self, scenario: Scenario, desk: Desk) -> Cabinet:
         seed = scenario.about.seed
         zero_ns = time.monotonic_ns()
+        self._values = DeviceValues(
+            scenario, desk.site.devices, lambda: (self._zero_ns - zero_ns) / NS
+        )
         cabinet = Cabinet(
             desk.site,
             ports=desk.ports,
             street=StreetWish(Flow(0.0), seed),
-            sources=sources(scenario, lambda: (self._zero_ns - zero_ns) / NS),
+            sources=self._values.sources,
             zero_ns=zero_ns,
         )
         self._street = StreetPlay(scenario, cabinet)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge.core.endpoint import endpoint
-from edge.rig.layer import LayerError
+from edge.rig.layer import LayerError, NotHereError
 from edge.rig.ports import free_port
 
 HERE: Final = "127.0.0.1"
@@ -58,7 +58,7 @@ class OwnBroker:
     def start(self) -> None:
         binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         if binary is None:
-            raise LayerError(INSTALL)
+            raise NotHereError(INSTALL)
         self._folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         file, user = self._folder / "mosquitto.conf", "user root\n"  # as root it would be another

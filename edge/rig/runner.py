@@ -9,14 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec.structs import replace
-
-from edge.rig.faultcatalogue import FAULT_KINDS
 from edge.rig.faultschedule import FaultSchedule, FaultStep
 from edge.rig.layer import NO_BOUND_S, Layer, LayerError
-from edge.rig.observed import OTHER_STREAMS, ObservedBox
-from edge.rig.runlog import FaultSpan, Heard, RunLog
-from edge.rig.scenario import Fault, Scenario
+from edge.rig.observed import OTHER_STREAMS
+from edge.rig.runlog import Heard, RunLog
+from edge.rig.scenario import Scenario
+from edge.rig.watchedrun import WatchedRun
 
 Progress = Callable[[float, str], None]
 """At a moment of the run: what happens now."""
@@ -79,11 +77,8 @@ class _Run:
 
     def __init__(self, scenario: Scenario, layer: Layer, progress: Progress, log: RunLog) -> None:
         self._about, self._layer, self._progress = scenario.about, layer, progress
-        self._log = log
+        self._log, self._watched = log, WatchedRun(layer, log)
         self._schedule = FaultSchedule(scenario.faults)
-        self._observed = ObservedBox()
-        self._spans: dict[str, FaultSpan] = {}
-        self._faults = {one.name: one for one in scenario.faults}
         self._opened = False
         self._said_s = 0.0
         self._still = 0
@@ -104,21 +99,12 @@ class _Run:
         """Take what there is, however it ended."""
         if not self._opened:
             return
-        log, layer = self._log, self._layer
+        log = self._log
         try:
-            log.lasted_s = layer.now_s()
-            log.heard += layer.new_heard()
-            log.driven = layer.driven()
-            for name, span in self._spans.items():
-                self._read_evidence(self._faults[name], span)
-            offset_s, bound_s = layer.box_clock()
+            self._watched.take_rest()
         except LayerError as error:
             if log.ending == "whole":
                 log.ending, log.text = "rig_failed", str(error)
-            return
-        log.clock_bound_s = bound_s
-        if offset_s or bound_s:
-            log.heard = [_moved(one, offset_s, bound_s) for one in log.heard]
 
     def _pass(self, from_s: float, until_s: float, done: Callable[[], bool]) -> bool:
         """Let time pass. False when the box has ended."""
@@ -143,33 +129,17 @@ class _Run:
             self._step(step)
 
     def _step(self, step: FaultStep) -> None:
-        fault, layer = step.fault, self._layer
+        fault = step.fault
         if step.what == "begin":
-            began_s = layer.now_s()
-            layer.begin_fault(fault)
-            span = self._spans[fault.name] = FaultSpan(name=fault.name, began_s=began_s)
-            self._log.faults.append(span)
-            if _is_over_at_once(fault):
-                span.ended_s = began_s
+            began_s = self._watched.begin(fault).began_s
             self._say(began_s, f"{fault.name}: {fault.target} {fault.kind}")
             return
-        span = self._spans[fault.name]
-        self._read_evidence(fault, span)
-        layer.end_fault(fault)
-        span.ended_s = layer.now_s()
-        self._say(span.ended_s, f"{fault.name}: {fault.target} is healed")
+        healed_s = self._watched.heal(fault).ended_s or 0.0
+        self._say(healed_s, f"{fault.name}: {fault.target} is healed")
 
     def _look(self, now_s: float) -> None:
-        heard = self._layer.new_heard()
-        self._log.heard += heard
-        self._observed.hear(heard)
-        seen = self._layer.look()
-        self._log.seen.append(seen)
-        self._observed.look(seen)
-        for name, span in self._spans.items():
-            if span.ended_s is None or _is_over_at_once(self._faults[name]):
-                self._read_evidence(self._faults[name], span)
-        for fault in self._schedule.observe(now_s, self._observed.holds):
+        seen = self._watched.look()
+        for fault in self._schedule.observe(now_s, self._watched.observed.holds):
             self._say(now_s, f"{fault.name}: its conditions hold")
         if now_s - self._said_s >= SAY_S:
             queue = "" if seen.queue is None else f", {seen.queue} wait"
@@ -184,7 +154,7 @@ class _Run:
 
     def _is_settled(self) -> bool:
         """Nothing is to come any more, and that at several looks: what is last may be an event."""
-        seen = self._observed.seen
+        seen = self._watched.observed.seen
         still = not seen.queue and seen.connected is not False
         still = still and self._schedule.next_s() == math.inf
         offset_s, bound_s = self._layer.box_clock() if still else (0.0, NO_BOUND_S)
@@ -193,27 +163,9 @@ class _Run:
         self._still = self._still + 1 if still else 0
         return self._still >= STILL_LOOKS
 
-    def _read_evidence(self, fault: Fault, span: FaultSpan) -> None:
-        if span.ended_s is None or _is_over_at_once(fault):
-            span.through, found = self._layer.evidence(fault)
-            span.evidence = list(found)
-
     def _say(self, t_s: float, text: str) -> None:
         self._said_s = t_s
         self._progress(t_s, text)
-
-
-def _is_over_at_once(fault: Fault) -> bool:
-    wanted = fault.target, fault.kind
-    return any((row.target, row.name) == wanted and not row.heals for row in FAULT_KINDS)
-
-
-def _moved(one: Heard, offset_s: float, bound_s: float) -> Heard:
-    """With times of the rig's clock; without a bound it has none."""
-    if bound_s >= NO_BOUND_S:
-        return replace(one, from_s=None, to_s=None)
-    from_s, to_s = (None if t is None else t - offset_s for t in (one.from_s, one.to_s))
-    return replace(one, from_s=from_s, to_s=to_s, error_s=bound_s)
 
 
 def _text(scenario: Scenario) -> str:

@@ -31,13 +31,13 @@ from edge.rig.picturerows import (
     thin,
 )
 from edge.rig.runlog import FaultSpan
+from edge.rig.runtimeline import DAYS_S, is_moment
 from edge.rig.scenario import Scenario, Value
 
 SHAPES_LIMIT: Final = 120_000  # windows in all rows, and vehicles: some MB of a page
 ROWS_LIMIT: Final = 60  # of flags, and of events
 SEEN_LIMIT: Final = 2000  # steps of the queue
 ALL: Final = Frame(-inf, -inf, -inf, inf)
-DAYS: Final = 10 * 86_400.0  # a moment beyond is no moment of a run
 
 
 def picture(scenario: Scenario, run: JudgedRun, outcomes: Sequence[Outcome]) -> list[PictureRow]:
@@ -52,11 +52,6 @@ def picture(scenario: Scenario, run: JudgedRun, outcomes: Sequence[Outcome]) -> 
         *_gaps(run),
         *_state(run),
     ]
-
-
-def is_moment(value: float | None) -> bool:
-    """A box that is not ours may say any number."""
-    return value is not None and isfinite(value) and abs(value) < DAYS
 
 
 def _outcomes(outcomes: Sequence[Outcome]) -> Iterator[PictureRow]:
@@ -280,7 +275,7 @@ def _gaps(run: JudgedRun) -> Iterator[PictureRow]:
     told = []
     for row in rows[:MARKS_LIMIT]:
         match row.heard.body.get("gap"):
-            case [int(start), int(end)] if 0 <= end - start < DAYS * 1e6:
+            case [int(start), int(end)] if 0 <= end - start < DAYS_S * 1e6:
                 begin = row.moment_s - (end - start) / 1e6
             case _:
                 begin = row.moment_s

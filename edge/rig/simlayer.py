@@ -31,12 +31,13 @@ from edge.rig.faultcatalogue import SYSTEM, TargetKind, find_kind
 from edge.rig.layer import LayerError
 from edge.rig.link import MODES, Link, LinkCounts, LinkFault
 from edge.rig.runlog import Driven, Evidence, Heard, Seen
-from edge.rig.scenario import Fault, LayerName, Scenario
+from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 from edge.rig.simbox import SimBox
 from edge.rig.simbroker import SimBroker
 from edge.rig.simmachine import machine_pairs, make_machine
 from edge.rig.streetplay import StreetPlay
-from edge.rig.values import sources
+from edge.rig.values import DeviceValues
+from edge.rig.vehicles import passage_of
 from edge.rig.virtualcalls import CALLS, replaced
 from edge.rig.virtualtime import StandstillError, VirtualTime
 from edge.rig.wirefaults import WireFaults
@@ -107,10 +108,13 @@ class SimLayer:
                 part.start()
                 stack.callback(self._stopped, part.stop)
             site = sim_site(original, self._folder, self._link.port)
+            self._values = DeviceValues(
+                scenario, site.devices, lambda: (self._zero_ns - MONO_0) / NS
+            )
             self._cabinet = Cabinet(
                 site,
                 street=StreetWish(Flow(0.0)),  # nobody comes but those of the scenario
-                sources=sources(scenario, lambda: (self._zero_ns - MONO_0) / NS),
+                sources=self._values.sources,
                 clock_ns=lambda: world.now_ns,
             )
             for bus in self._cabinet.buses.values():
@@ -161,6 +165,13 @@ class SimLayer:
                 self._world.run_until(self._zero_ns + round(t_s * NS), lambda: self._box.over)
         except StandstillError as error:
             raise LayerError(str(error)) from error
+
+    def drive(self, vehicle: Vehicle) -> Driven:
+        with self._world.conducted():
+            return self._street.add(passage_of(vehicle))
+
+    def set_value(self, device: str, point: str, value: float) -> None:
+        self._values.set(device, point, value)
 
     def box_clock(self) -> tuple[float, float]:
         return 0.0, 0.0

@@ -21,7 +21,15 @@ from edge.cabinet.cabinet import Cabinet
 from edge.rig.runlog import Driven
 from edge.rig.scenario import Scenario
 from edge.rig.traces import LoopSpell, recorded_passages, recorded_spells
-from edge.rig.vehicles import Passage, cycle_of, driven, passages, signals_of, times
+from edge.rig.vehicles import (
+    Passage,
+    cycle_of,
+    driven,
+    following,
+    passages,
+    signals_of,
+    times,
+)
 
 SHORTEST_NS: Final = 200_000  # a difference that is shorter is none: changes have one stamp each
 RECORDED_M: Final = 4.5  # nobody knows how long who was recorded is
@@ -122,6 +130,7 @@ class StreetPlay:
         self._coming: dict[str, list[Passage]] = {name: [] for name in self._lanes}
         for one in reversed(passages(scenario, site, recorded_passages(scenario, site))):
             self._coming[one.lane].append(one)
+        self._added: dict[str, Passage] = {}  # lane -> the last one that `add` was given
         self._free_ns = dict.fromkeys(self._lanes, 0)
         self._zero_ns = 0
         self._driven: list[Driven] = []
@@ -137,6 +146,17 @@ class StreetPlay:
         for name in self._lanes:
             self._plan(name)
         self._plan_recorded(iter(self._spells))
+
+    def add(self, one: Passage) -> Driven:
+        """Somebody of whom the scenario does not tell, behind all that were added before. Gives
+        what will be true of him. May be called from any thread, once the scenario has begun."""
+        keys = self._site.lanes[one.lane]
+        if one.lane in self._added:
+            one = following(self._added[one.lane], one, keys)
+        self._added[one.lane] = one
+        at_ns = self._zero_ns + round(one.t_s * NS)
+        self._timeline.at(at_ns, lambda t_ns: self._come(one, t_ns))
+        return driven(one, keys)
 
     def driven(self, now_ns: int) -> list[Driven]:
         """Who has come onto the loops by now: a box may have counted him before he leaves."""
@@ -169,6 +189,10 @@ class StreetPlay:
             self._timeline.at(at_ns, lambda t_ns: self._pass(one, t_ns))
 
     def _pass(self, one: Passage, t_ns: int) -> None:
+        self._come(one, t_ns)
+        self._plan(one.lane)
+
+    def _come(self, one: Passage, t_ns: int) -> None:
         lane = self._lanes[one.lane]
         stream = lane.stream
         if stream.empty:
@@ -180,7 +204,6 @@ class StreetPlay:
                 slow_kmh = self._chances[one.lane].uniform(*JAM_KMH)
                 one = replace(one, speed_kmh=min(one.speed_kmh, slow_kmh))
             self._drive(one, lane)
-        self._plan(one.lane)
 
     def _drive(self, one: Passage, lane: LaneTraffic) -> None:
         keys = self._site.lanes[one.lane]

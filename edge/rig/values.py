@@ -2,7 +2,7 @@
 
 import bisect
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,29 @@ ROWS_LIMIT: Final = 2_000_000
 LINE_LIMIT: Final = 1000  # characters
 Pair = tuple[float, float]
 """Seconds of the scenario, value."""
+
+
+class DeviceValues:
+    """What all devices of a cabinet measure: as a scenario says, and as `set` changes it meanwhile.
+
+    `zero_s` is when the scenario began, by the cabinet's clock. Raises ConfigError for a file that
+    cannot be read.
+    """
+
+    def __init__(
+        self, scenario: Scenario, devices: Iterable[str], zero_s: Callable[[], float]
+    ) -> None:
+        given = sources(scenario, zero_s)
+        self._set: dict[str, Mapping[str, float]] = {name: {} for name in devices}
+        self.sources = {name: self._source(name, given.get(name)) for name in self._set}
+        """Device -> what there is to measure; nothing of points that nobody has set."""
+
+    def set(self, device: str, point: str, value: float) -> None:
+        """From now on. May be called from any thread."""
+        self._set[device] = {**self._set[device], point: value}  # others look at the old one
+
+    def _source(self, name: str, given: Source | None) -> Source:
+        return lambda t_s: {**(given(t_s) if given else {}), **self._set[name]}
 
 
 def sources(scenario: Scenario, zero_s: Callable[[], float]) -> dict[str, Source]:

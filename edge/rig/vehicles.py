@@ -18,7 +18,7 @@ from drivers.sim.lanetraffic import LONGEST_NS, MOVE_UP_NS, QUEUE_KMH, START_NS
 from drivers.sim.traffic import LEAST_GAP_S, LEAST_HEADWAY_S, SLOWEST_KMH, LoopLayout
 from edge.config import Lane, Site
 from edge.rig.runlog import Driven
-from edge.rig.scenario import Scenario, Signal, Traffic
+from edge.rig.scenario import Scenario, Signal, Traffic, Vehicle
 
 NS: Final = 1_000_000_000
 SINGLE_M: Final = 4.0  # a lane with one loop has no distance
@@ -64,10 +64,7 @@ def passages(scenario: Scenario, site: Site, exact: Sequence[Passage] = ()) -> l
     """All vehicles in the order in which they come. `exact` are those of recorded traffic."""
     found: list[Passage] = []
     signals = signals_of(scenario, site)
-    given = [
-        Passage(one.lane, one.at_s, one.speed_kmh, one.length_m, one.gap_m, one.stops_s)
-        for one in scenario.vehicles
-    ]
+    given = [passage_of(one) for one in scenario.vehicles]
     for name, lane in site.lanes.items():
         fixed = sorted((p for p in (*given, *exact) if p.lane == name), key=_arrival)
         drawn = sorted(
@@ -82,6 +79,11 @@ def passages(scenario: Scenario, site: Site, exact: Sequence[Passage] = ()) -> l
         signal = signals.get(lane.approach) if lane.position == "stop" else None
         found += _in_order(fixed, drawn, lane, signal, scenario.about.duration_s)
     return sorted(found, key=_arrival)
+
+
+def passage_of(one: Vehicle) -> Passage:
+    """Of a vehicle that a scenario names."""
+    return Passage(one.lane, one.at_s, one.speed_kmh, one.length_m, one.gap_m, one.stops_s)
 
 
 def signals_of(scenario: Scenario, site: Site) -> dict[str, Signal]:
@@ -141,6 +143,15 @@ def driven(passage: Passage, lane: Lane) -> Driven:
         lane=passage.lane, on_s=passage.t_s, off_s=off_s, speed_kmh=passage.speed_kmh,
         length_m=passage.length_m - passage.gap_m,
     )  # fmt: skip
+
+
+def following(before: Passage, made: Passage, lane: Lane) -> Passage:
+    """Behind who is in front of it, at its own speed: as late as it has to be."""
+    layout, ahead = layout_of(lane), times(before, lane)[-1]
+    t_s = max(made.t_s, ahead.lead[1] + LEAST_GAP_S)
+    if lane.trail is not None:
+        t_s = max(t_s, ahead.trail[1] + LEAST_GAP_S - layout.spacing_m * 3.6 / made.speed_kmh)
+    return replace(made, t_s=t_s)
 
 
 def _drawn(

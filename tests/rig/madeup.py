@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from edge.rig.runlog import Driven, Evidence, FaultSpan, Heard, RunLog, Seen
 from edge.rig.scenario import About, Expect, Fault, Scenario, Traffic, Value
-from tests.rig.scenariotext import scenario_text
+from edge.rig.scenariotext import scenario_text
 
 EPOCH = (1 << 32) + 7
 PERIOD_S = 60.0

@@ -1,11 +1,13 @@
-"""A scenario as the text of its file."""
+"""A scenario as the text of its file: what `edge.rig.scenariofile` reads, it writes."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import asdict, fields
 
 from edge.rig.scenario import TABLES, Scenario
+
+DELETE: Final = "\x7f"  # JSON lets it stand, and TOML forbids it
 
 
 def scenario_text(scenario: Scenario) -> str:
@@ -29,4 +31,4 @@ def _keys(table: Any) -> list[str]:
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace(DELETE, "\\u007f")

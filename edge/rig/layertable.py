@@ -1,0 +1,77 @@
+"""Layers by their names, each made from the words by which a person says what box is tried.
+
+The words are those of `kerbstone rig run` (`--box`), and of an ini file of pytest (`rig_box`).
+"""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from edge.core import ConfigError
+from edge.rig.box import Adapter, load_reader
+from edge.rig.boxprocess import KERBSTONE
+from edge.rig.boxtable import load_table
+from edge.rig.layer import DrivableLayer
+from edge.rig.ptylayer import PtyLayer, PtyWish
+from edge.rig.scenario import LayerName
+
+MQTT: Final = "mqtt://"
+TABLE_ENDING: Final = ".toml"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxWords:
+    """Empty words: the daemon of this installation, and a broker of the rig's own. `ports`: bus ->
+    a real serial port. `written` is how a person writes the name of a word.
+    """
+
+    box: str = ""
+    adapter: str = ""
+    broker: str = ""
+    ports: Mapping[str, str] = field(default_factory=dict)
+    written: str = "--{}"
+
+
+def pty_layer(words: BoxWords, folder: Path) -> DrivableLayer:
+    """Raises ConfigError for words that cannot be."""
+    command: tuple[str, ...] | None = KERBSTONE
+    broker, shown = words.broker, words.written.format
+    if words.box.startswith(MQTT):
+        if broker:
+            raise ConfigError(f"{shown('box')} mqtt://... names the broker of the box: leave "
+                              f"{shown('broker')} out")  # fmt: skip
+        command, broker = None, words.box
+    elif words.box:
+        try:
+            command = tuple(shlex.split(words.box))
+        except ValueError as error:
+            raise ConfigError(f"{shown('box')} {words.box}: {error}") from error
+    return PtyLayer(folder, PtyWish(command, broker, words.ports, _adapter(words.adapter)))
+
+
+def sim_layer(words: BoxWords, folder: Path) -> DrivableLayer:
+    """Raises ConfigError for a word that is for another layer."""
+    given = {
+        "box": words.box, "adapter": words.adapter, "broker": words.broker, "on": words.ports,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value:
+            raise ConfigError(f"{words.written.format(name)}: the layer sim runs the daemon of "
+                              "this installation only")  # fmt: skip
+    from edge.rig.simlayer import SimLayer  # the whole daemon
+
+    return SimLayer(folder)
+
+
+MAKERS: Final[Mapping[LayerName, Callable[[BoxWords, Path], DrivableLayer]]] = {
+    "sim": sim_layer, "pty": pty_layer,
+}  # fmt: skip
+"""Layer -> how it is made, with a folder of its own for everything of the run."""
+
+
+def _adapter(word: str) -> Adapter | None:
+    if not word:
+        return None
+    return load_table(Path(word)) if word.endswith(TABLE_ENDING) else load_reader(word)
