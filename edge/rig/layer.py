@@ -5,9 +5,9 @@ starts it, and stamps what happens with the rig's clock: real seconds, or virtua
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
-from edge.rig.runlog import Driven, Evidence, Heard, Seen
+from edge.rig.runlog import Driven, Evidence, Heard, Seen, Stall
 from edge.rig.scenario import Fault, LayerName, Scenario
 
 NO_BOUND_S: Final = 1e9  # 30 years: JSON has no infinity
@@ -65,3 +65,11 @@ class Layer(Protocol):
 
     def failed(self) -> str:
         """Why the box is not there any more, where no fault has asked for that; "" otherwise."""
+
+
+@runtime_checkable
+class RealTime(Protocol):
+    """A layer whose wires need a processor in time."""
+
+    def stalls(self) -> Sequence[Stall]:
+        """When the rig itself had none, since `open` was done."""

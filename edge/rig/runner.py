@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from edge.rig.faultcatalogue import FAULT_KINDS
 from edge.rig.faultschedule import FaultSchedule, FaultStep
-from edge.rig.layer import NO_BOUND_S, Layer, LayerError
+from edge.rig.layer import NO_BOUND_S, Layer, LayerError, RealTime
 from edge.rig.observed import OTHER_STREAMS, ObservedBox
 from edge.rig.runlog import FaultSpan, Heard, RunLog
 from edge.rig.scenario import Fault, Scenario
@@ -109,6 +109,7 @@ class _Run:
             log.lasted_s = layer.now_s()
             log.heard += layer.new_heard()
             log.driven = layer.driven()
+            log.stalls = [*layer.stalls()] if isinstance(layer, RealTime) else []
             for name, span in self._spans.items():
                 self._read_evidence(self._faults[name], span)
             offset_s, bound_s = layer.box_clock()

@@ -70,6 +70,16 @@ def drop(stream: str, source: str = "", only: int | None = None) -> Change:
     return change
 
 
+def twice(stream: str, source: str, which: int) -> Change:
+    """One record comes again under another number."""
+
+    def change(log: RunLog) -> None:
+        one = log.heard[rows(log, stream, source)[which]]
+        log.heard.append(replace(one, seq=1000))
+
+    return change
+
+
 def event(
     at_s: float, kind: str, source: str = "north_1", error_s: float = 0.0, **body: Any
 ) -> Change:
@@ -108,6 +118,7 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (VOLUME, None, "pass", "as the rig drove them"),
         (VOLUME, change_row("traffic", "north_1", 3, volume=99), "fail", "from 180 s to 240 s"),
         (VOLUME, change_row("traffic", "north_1", 3, volume=None), "fail", "no count in 1 of 16"),
+        (VOLUME, twice("traffic", "north_1", 5), "fail", "in 7 records from 0 s to 360 s: each"),
         (VOLUME, drop("traffic", "north_1"), "not_evaluated", "nothing to judge"),
         (VOLUME, drop("traffic", "north_1", 5), "fail", "of which no record tells"),
         (VOLUME, drop("traffic", "north_1", -2), "fail", "of which no record tells"),
