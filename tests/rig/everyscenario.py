@@ -209,11 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, why in left.items():
         print(f"not on {LAYER}: {name}: {why}", flush=True)
     begin_s = time.monotonic()
-    ends: list[Ended] = []
-    for end in all_of(Runner(options.out), jobs, max(1, options.workers)):
-        ends.append(end)
-        word = f"NOT PASSED: {end.why}" if end.why else "passed"
-        print(f"{len(ends):3}/{len(jobs)}  {end.took_s:6.0f} s  {end.job.name}: {word}", flush=True)
+    runner, workers = Runner(options.out), max(1, options.workers)
+    ends = _told(runner, jobs, workers)
+    if again := [end.job for end in ends if end.again]:
+        workers = max(1, workers // 4)
+        print(f"once more, {workers} at a time, for the rig stood still: {_names(again)}")
+        ends = [end for end in ends if not end.again] + _told(runner, again, workers)
     bad = [end.job.name for end in ends if end.why]
     minutes = (time.monotonic() - begin_s) / 60
     what = "defects noticed" if options.defects else f"scenarios passed on {LAYER}"
@@ -226,6 +227,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not ends:
         print("nothing was shown: no scenario could be run", file=sys.stderr)
     return 1 if bad or not ends else 0
+
+
+def _told(runner: Runner, jobs: Sequence[Job], workers: int) -> list[Ended]:
+    """Each is told as it ends."""
+    ends: list[Ended] = []
+    for end in all_of(runner, jobs, workers):
+        ends.append(end)
+        word = f"NOT PASSED: {end.why}" if end.why else "passed"
+        print(f"{len(ends):3}/{len(jobs)}  {end.took_s:6.0f} s  {end.job.name}: {word}", flush=True)
+    return ends
+
+
+def _names(jobs: Sequence[Job]) -> str:
+    return " ".join(sorted(job.name for job in jobs))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from edge.rig.scenariolibrary import library_files
+from edge.rig.runlog import RunLog, Stall
+from edge.rig.scenariolibrary import LIBRARY, library_files
 from tests.rig import everyscenario
 from tests.rig.everyscenario import Job, Runner, all_of, defect_jobs, main, passed, scenario_jobs
 from tests.rig.planted import DEFECTS
@@ -75,6 +77,33 @@ def test_the_end_says_how_many_passed(
     out = capsys.readouterr().out
     assert "1 of 1 scenarios passed on pty, 0 not, 1 cannot be run there" in out
     assert "TCP within one machine loses no packets" in out
+
+
+STALLED = """
+import pathlib, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+out.mkdir(parents=True)
+(out / "run.json").write_bytes(RUN)
+tries = out.with_suffix(".tries")
+tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+sys.exit(0 if len(tries.read_text()) > 1 and CODE == 4 else CODE)
+"""
+
+
+@pytest.mark.parametrize(("code", "stalls", "tries"), [(4, 1, 2), (1, 1, 1), (4, 0, 1)])
+def test_only_what_nobody_could_judge_because_the_rig_stood_still_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, stalls: int, tries: int
+) -> None:
+    text = (LIBRARY / "killed.toml").read_text(encoding="utf-8")
+    log = RunLog(scenario=text, layer="pty", seed=1, box="")
+    log.stalls = [Stall(t_s=7.0, for_s=0.5)] * stalls
+    program = tmp_path / "program.py"
+    run = repr(msgspec.json.encode(log))
+    program.write_text(STALLED.replace("RUN", run).replace("CODE", str(code)))
+    made = Runner(tmp_path / "out", (sys.executable, str(program)))
+    monkeypatch.setattr(everyscenario, "Runner", lambda out: made)
+    assert main(["killed"]) == (0 if tries == 2 else 1)
+    assert (tmp_path / "out" / "killed.tries").read_text() == "x" * tries
 
 
 def test_a_defect_that_nobody_notices_is_told(tmp_path: Path) -> None:
