@@ -15,7 +15,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: rig-example help pictures web-test web-pictures demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
+.PHONY: rig-example help pictures web-test web-pictures demo box test long scenes outage crash faults late rig rig-defects oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test city-test broker clean
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo "make crash         power cuts, kills at system calls, and damaged files; some 20 minutes"
 	@echo "make faults        every fault of docs/faults.md, with its outcome"
 	@echo "make late          100,000 questions to each meter's table over links that delay and repeat; LATE="
+	@echo "make rig           the library of scenarios on real processes, many at a time; RIG='killed power_cut', SHORT=1"
+	@echo "make rig-defects   ten planted defects on real processes: incident.toml fails by each; RIG=live_only"
 	@echo "make oracle        12 minutes of random faults: each record once; SECONDS=3600, SEED=7"
 	@echo "make frames        frames of real meters against other implementations; FRAMES=DIR for more"
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
@@ -104,6 +106,16 @@ faults: venv
 
 late: venv
 	LATE=$(or $(LATE),100000) $(SHOW) -n auto --timeout 3600 -rP -q $(PYTEST) tests/drivers/meters/test_late_responses.py
+
+# mostly waiting: WORKERS_RIG at a time, each with a box and a broker of its own; RIG: names
+WORKERS_RIG ?= 16
+rig: venv
+	@.ci/tools
+	PYTHONPATH=. $(PY) -m tests.rig.everyscenario --workers $(WORKERS_RIG) $(if $(SHORT),--short) $(RIG)
+
+rig-defects: venv
+	@.ci/tools
+	PYTHONPATH=. $(PY) -m tests.rig.everyscenario --defects --workers $(WORKERS_RIG) $(RIG)
 
 oracle: venv
 	@.ci/tools

@@ -11,7 +11,7 @@ from drivers.sim._responder import Responder, SharedLine
 from drivers.sim._talker import Talker
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
-from drivers.sim.meter_line import STEP_S, MeterLine
+from drivers.sim.meter_line import STEP_S, WHOLE_S, MeterLine
 from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.open_port import open_serial
@@ -258,6 +258,16 @@ class PlayedRtu(PlayedPort):
 
     def send(self, data: bytes) -> None:
         self._played.send(data)
+
+
+def keep_answers_whole(buses: Iterable[PlayedBus]) -> None:
+    """Before they start: each answer on an RS-485 line leaves in one piece, when its last byte is
+    due. Whoever plays the wire and has to wait for a processor stops in the middle of an answer
+    for longer than any wire can, and the box is right to call that damage.
+    """
+    for bus in buses:
+        if isinstance(bus, PlayedRtu):
+            bus.step_s = WHOLE_S
 
 
 class PlayedSerial(PlayedPort):

@@ -85,15 +85,18 @@ class KerbstoneAdapter:
         return [self._heard(t_s, zero_ns, topic, one) for one in found if one.kind != "last"]
 
     def look(self, t_s: float) -> Seen:
-        status: Mapping[str, Any] | None
-        if self._run_dir is None:
-            status = self._status
-        else:
+        if self._run_dir is not None:
             try:
-                status = ask_daemon(self._run_dir, "status", ASK_S)
+                self._status = ask_daemon(self._run_dir, "status", ASK_S) or {}
             except (VerbError, OSError):  # it stands still, or is being killed
-                status = None
-        return seen_of(t_s, status or {})
+                self._status = {}
+        return seen_of(t_s, self._status)
+
+    @property
+    def wall_s(self) -> float | None:
+        """Its wall clock at the last look, in whole seconds since 1970; None: it said nothing."""
+        told = _map(self._status.get("clock")).get("wall_s")
+        return float(told) if isinstance(told, int) else None
 
     def _heard(self, t_s: float, zero_ns: int, topic: str, one: DecodedMessage) -> Heard:
         data = one.data

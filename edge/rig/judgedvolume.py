@@ -76,8 +76,9 @@ def _against_driven(expect: Expect, frame: Frame, run: JudgedRun, rows: Sequence
             text = f"{wrong} on {expect.source} in the record from {seconds(alone.from_s)} to "
             return _failed(f"{text}{seconds(alone.to_s)}.", alone.to_s, [row])
     found = list(stretches(rows))
-    for stretch in found:
-        if wrong := _difference(stretch, driven, margin, expect.tolerance):
+    for whole in found:
+        if _difference(whole, driven, margin, expect.tolerance):
+            stretch, wrong = _first_wrong(whole, driven, margin, expect.tolerance)
             text = f"{wrong} on {expect.source} in {len(stretch.rows)} records from "
             text += f"{seconds(stretch.from_s)} to {seconds(stretch.to_s)}: each of them may be "
             text += "right, their sum is not."
@@ -139,6 +140,16 @@ def _difference(stretch: Stretch, driven: LaneDriven, margin: float, tolerance: 
         return ""
     wanted = str(right[0]) if len(right) == 1 else f"{right[0]} to {right[-1]}"
     return f"Wanted {wanted} vehicles{_within(tolerance)}. Seen: {stretch.counted}"
+
+
+def _first_wrong(
+    whole: Stretch, driven: LaneDriven, margin: float, tolerance: float
+) -> tuple[Stretch, str]:
+    """Of a stretch that is wrong the shortest beginning that is, and what is wrong with it: the
+    moment to look at is its end."""
+    parts = (_stretch(whole.rows[:count]) for count in range(1, len(whole.rows) + 1))
+    wrong = ((part, _difference(part, driven, margin, tolerance)) for part in parts)
+    return next(each for each in wrong if each[1])
 
 
 def _untold(

@@ -25,6 +25,8 @@ ENDINGS: Final[dict[Ending, str]] = {
 IN_FORCE: Final = "in_force"
 WHOLE: Final = "whole"  # `what` of the outcome that the rig adds where a run is not whole
 NAMED_BY_OTHERS: Final = ("flag", "event", "gap")
+NEAR_S: Final = 1.0
+AFTER_STALL_S: Final = 65.0  # by then the record of its minute has come
 TIMED: Final = ("volume", "value", "quality", *NAMED_BY_OTHERS, "nothing_else")
 """What goes by the box's clock, where it says one."""
 
@@ -35,7 +37,8 @@ def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
     run = JudgedRun(log)
     found = []
     for place, expect in enumerate(scenario.expects):
-        found.append(_outcome(place, expect.name, expect.what, judge_one(expect, scenario, run)))
+        finding = _unless_late(judge_one(expect, scenario, run), log)
+        found.append(_outcome(place, expect.name, expect.what, finding))
     shown = {each.fault for each in scenario.expects if each.what == IN_FORCE}
     for fault in scenario.faults:
         if fault.name not in shown:
@@ -124,6 +127,19 @@ def judge_in_force(fault: Fault, run: JudgedRun) -> Finding:
     text = f"{began}. {seen[0].text} (at {seconds(seen[0].t_s)}; {len(seen)} seen, "
     text += f"{span.through} went through)."
     return Finding(verdict="pass", text=text, moment_s=seen[0].t_s, final=True)
+
+
+def _unless_late(finding: Finding, log: RunLog) -> Finding:
+    """A failure is none where the rig itself had stood still: it may have been its own."""
+    moment_s = finding.moment_s
+    if finding.verdict != "fail" or moment_s is None:
+        return finding
+    for stall in log.stalls:
+        if stall.t_s - stall.for_s - NEAR_S <= moment_s <= stall.t_s + AFTER_STALL_S:
+            text = f"The rig itself stood still for {stall.for_s:.2f} s, until "
+            text += f"{seconds(stall.t_s)}: what it plays was late. {finding.text}"
+            return not_evaluated(text, moment_s)
+    return finding
 
 
 def _ended(log: RunLog) -> str:

@@ -5,9 +5,9 @@ starts it, and stamps what happens with the rig's clock: real seconds, or virtua
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
-from edge.rig.runlog import Driven, Evidence, Heard, Seen
+from edge.rig.runlog import Driven, Evidence, Heard, Seen, Stall
 from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 
 NO_BOUND_S: Final = 1e9  # 30 years: JSON has no infinity
@@ -80,3 +80,11 @@ class DrivableLayer(Layer, Protocol):
 
     def set_value(self, device: str, point: str, value: float) -> None:
         """What a polled device measures, from now on."""
+
+
+@runtime_checkable
+class RealTime(Protocol):
+    """A layer whose wires need a processor in time."""
+
+    def stalls(self) -> Sequence[Stall]:
+        """When the rig itself had none, since `open` was done."""

@@ -17,6 +17,7 @@ from drivers.sim.traffic import Flow
 from edge.acquire.clock import SystemClock
 from edge.cabinet.cabinet import Cabinet
 from edge.cabinet.desk import Desk, open_desk
+from edge.cabinet.playedbus import keep_answers_whole
 from edge.cabinet.playedlines import StreetWish
 from edge.config import Site
 from edge.core import ConfigError
@@ -29,9 +30,10 @@ from edge.rig.ear import CameIn, Ear
 from edge.rig.layer import LayerError
 from edge.rig.link import Link
 from edge.rig.rigbroker import OtherBroker, OwnBroker, RigBroker
-from edge.rig.runlog import Driven, Evidence, Heard, Seen
+from edge.rig.runlog import Driven, Evidence, Heard, Seen, Stall
 from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 from edge.rig.smalldisk import SmallDisk
+from edge.rig.stallwatch import StallWatch
 from edge.rig.streetplay import StreetPlay
 from edge.rig.values import DeviceValues
 from edge.rig.vehicles import passage_of
@@ -68,6 +70,7 @@ class PtyLayer:
         self._zero_ns = self._zero_wall_ns = 0
         self._heard: list[Heard] = []
         self._broken: list[str] = []
+        self._stalls = StallWatch()
         self._seen = Seen(t_s=0.0)
         command = self._wish.command
         ours = command is not None and tuple(command) == KERBSTONE
@@ -139,6 +142,9 @@ class PtyLayer:
     def set_value(self, device: str, point: str, value: float) -> None:
         self._values.set(device, point, value)
 
+    def stalls(self) -> Sequence[Stall]:
+        return self._stalls.stalls(self._zero_ns)
+
     def box_clock(self) -> tuple[float, float]:
         if self._adapter.shares_clock:
             return 0.0, 0.0
@@ -154,6 +160,8 @@ class PtyLayer:
     def _open(self, scenario: Scenario) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._watch_threads()
+        self._stalls.start()
+        self._stack.callback(self._stalls.stop)
         broker = self._broker()
         link = Link(broker.host, broker.port, scenario.about.seed).start()
         self._stack.callback(link.stop)
@@ -224,6 +232,7 @@ class PtyLayer:
             sources=self._values.sources,
             zero_ns=zero_ns,
         )
+        keep_answers_whole(cabinet.buses.values())
         self._street = StreetPlay(scenario, cabinet)
         cabinet.start()
         self._stack.callback(cabinet.stop)

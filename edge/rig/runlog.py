@@ -72,6 +72,13 @@ class Seen(Struct, frozen=True, kw_only=True):
     """`KIND SOURCE` of each open issue."""
 
 
+class Stall(Struct, frozen=True, kw_only=True):
+    """The rig itself had no processor for so long: what it plays was late. `t_s`: it went on."""
+
+    t_s: float
+    for_s: float
+
+
 Ending = Literal["whole", "broken_off", "box_failed", "rig_failed"]
 
 
@@ -91,5 +98,7 @@ class RunLog(Struct, kw_only=True):
     faults: list[FaultSpan] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    stalls: list[Stall] = field(default_factory=list)
+    """When the rig itself stood still."""
     clock_bound_s: float = 0.0
     """How well the rig knows the box's clock; a tolerance in time that is less is not evaluated."""

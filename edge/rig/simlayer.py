@@ -17,11 +17,10 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 
 import drivers
-from drivers.sim.meter_line import WHOLE_S
 from drivers.sim.traffic import Flow
 from edge.cabinet.cabinet import Cabinet, placed_site
 from edge.cabinet.deskplaces import DeskPlace
-from edge.cabinet.playedbus import PlayedRtu
+from edge.cabinet.playedbus import keep_answers_whole
 from edge.cabinet.playedlines import StreetWish
 from edge.config import Bus, GpioBus, I2cBus, ModbusTcpBus, Site, load_site
 from edge.core import ConfigError
@@ -35,6 +34,7 @@ from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 from edge.rig.simbox import SimBox
 from edge.rig.simbroker import SimBroker
 from edge.rig.simmachine import machine_pairs, make_machine
+from edge.rig.simwitness import BoxWitness
 from edge.rig.streetplay import StreetPlay
 from edge.rig.values import DeviceValues
 from edge.rig.vehicles import passage_of
@@ -84,6 +84,7 @@ class SimLayer:
         self._read = 0  # messages of the broker that were given to the caller
         self._begun: dict[str, tuple[int, LinkCounts]] = {}  # what had gone through before
         self._healing: dict[str, contextlib.ExitStack] = {}
+        self._witness, self._own = BoxWitness(), dict[str, tuple[Fault, float]]()
 
     def open(self, scenario: Scenario) -> None:
         with contextlib.ExitStack() as stack:
@@ -117,9 +118,7 @@ class SimLayer:
                 sources=self._values.sources,
                 clock_ns=lambda: world.now_ns,
             )
-            for bus in self._cabinet.buses.values():
-                if isinstance(bus, PlayedRtu):
-                    bus.step_s = WHOLE_S  # byte by byte costs a hundred turns an answer
+            keep_answers_whole(self._cabinet.buses.values())  # each byte would cost a turn
             self._street = StreetPlay(scenario, self._cabinet)
             self._adapter = KerbstoneAdapter(site, self._folder / "run")
             self._box = SimBox(world, site, self._folder, machine)
@@ -184,6 +183,9 @@ class SimLayer:
         if amount is None:
             amount = 0.0 if row is None or row.measure is None else row.measure.default or 0.0
         self._begun[fault.name] = self._wires.activity(), replace(self._link.counts)
+        if fault.target in SYSTEM and fault.target not in UPLINK:
+            self._own[fault.name] = fault, amount
+            self._witness.begin(fault, world.offset_ns / NS)
         with world.conducted(), self._stack_of(fault) as stack:
             match fault.target, fault.kind:
                 case "broker", "down":
@@ -209,6 +211,7 @@ class SimLayer:
                     stack.callback(self._wires.end, fault)
 
     def end_fault(self, fault: Fault) -> None:
+        self._own.pop(fault.name, None)
         with self._world.conducted():
             self._healing.pop(fault.name).close()
 
@@ -221,14 +224,19 @@ class SimLayer:
         after, now_s = self._link.counts, self.now_s()
         grown = {name: getattr(after, name) - getattr(before, name) for name in LINK_TEXTS}
         through = self._wires.activity() - activity
-        seen = [f"{count} {LINK_TEXTS[name]}" for name, count in grown.items() if count]
         if fault.target not in UPLINK:
-            seen = [f"{fault.target} {fault.kind}"]
+            return through, self._witness.evidence(fault)
+        seen = [f"{count} {LINK_TEXTS[name]}" for name, count in grown.items() if count]
         return through, [Evidence(t_s=now_s, text=text) for text in seen]
 
     def look(self) -> Seen:
         with self._world.conducted():
-            return self._adapter.look(self.now_s())
+            seen = self._adapter.look(self.now_s())
+        wall_s, right_s = self._adapter.wall_s, (WALL_0 + self._world.now_ns - MONO_0) / NS
+        beside_s = None if wall_s is None else wall_s - right_s
+        for fault, amount in self._own.values():
+            self._witness.look(fault, amount, seen, beside_s)
+        return seen
 
     def new_heard(self) -> list[Heard]:
         new, self._read = self._broker.published[self._read :], len(self._broker.published)

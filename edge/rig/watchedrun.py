@@ -7,9 +7,9 @@ test.
 from msgspec.structs import replace
 
 from edge.rig.faultcatalogue import FAULT_KINDS
-from edge.rig.layer import NO_BOUND_S, Layer
+from edge.rig.layer import NO_BOUND_S, Layer, RealTime
 from edge.rig.observed import ObservedBox
-from edge.rig.runlog import FaultSpan, Heard, RunLog, Seen
+from edge.rig.runlog import FaultSpan, Heard, RunLog, Seen, Stall
 from edge.rig.scenario import Fault
 
 
@@ -57,13 +57,14 @@ class WatchedRun:
         log.lasted_s = layer.now_s()
         log.heard += layer.new_heard()
         log.driven = layer.driven()
+        log.stalls = self._stalls()
         self._read_all_evidence()
         self._set_times(log)
 
     def so_far(self) -> RunLog:
         """As if it ended now; what it has become is not changed. Raises LayerError."""
         log, layer = self.log, self.layer
-        found = replace(log, lasted_s=layer.now_s(), driven=layer.driven())
+        found = replace(log, lasted_s=layer.now_s(), driven=layer.driven(), stalls=self._stalls())
         self._set_times(found)
         return found
 
@@ -72,6 +73,9 @@ class WatchedRun:
         offset_s, log.clock_bound_s = self.layer.box_clock()
         if offset_s or log.clock_bound_s:
             log.heard = [_moved(one, offset_s, log.clock_bound_s) for one in log.heard]
+
+    def _stalls(self) -> list[Stall]:
+        return [*self.layer.stalls()] if isinstance(self.layer, RealTime) else []
 
     def _read_all_evidence(self) -> None:
         for fault, span in self._spans.values():

@@ -15,7 +15,7 @@ from edge.rig.judgedevents import means
 from edge.rig.judgedrun import Row, event_names
 from edge.rig.judging import Outcome, judge, verdict_of
 from edge.rig.outcome import ROWS_LIMIT, Verdict
-from edge.rig.runlog import Driven, Heard, RunLog, Seen
+from edge.rig.runlog import Driven, Heard, RunLog, Seen, Stall
 from edge.rig.scenario import Expect, Fault
 from tests.rig.madeup import EPOCH, FAULTS, Writer, made_run, made_scenario
 
@@ -70,6 +70,16 @@ def drop(stream: str, source: str = "", only: int | None = None) -> Change:
     return change
 
 
+def twice(stream: str, source: str, which: int) -> Change:
+    """One record comes again under another number."""
+
+    def change(log: RunLog) -> None:
+        one = log.heard[rows(log, stream, source)[which]]
+        log.heard.append(replace(one, seq=1000))
+
+    return change
+
+
 def event(
     at_s: float, kind: str, source: str = "north_1", error_s: float = 0.0, **body: Any
 ) -> Change:
@@ -108,6 +118,7 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (VOLUME, None, "pass", "as the rig drove them"),
         (VOLUME, change_row("traffic", "north_1", 3, volume=99), "fail", "from 180 s to 240 s"),
         (VOLUME, change_row("traffic", "north_1", 3, volume=None), "fail", "no count in 1 of 16"),
+        (VOLUME, twice("traffic", "north_1", 5), "fail", "in 7 records from 0 s to 360 s: each"),
         (VOLUME, drop("traffic", "north_1"), "not_evaluated", "nothing to judge"),
         (VOLUME, drop("traffic", "north_1", 5), "fail", "of which no record tells"),
         (VOLUME, drop("traffic", "north_1", -2), "fail", "of which no record tells"),
@@ -338,6 +349,26 @@ def test_a_vehicle_at_the_edge_of_a_window_may_count_on_either_side_and_only_onc
     assert verdict(w0=1, w1=1) == "fail"
     assert verdict(w0=3, w1=0) == "fail"
     assert verdict(w5=1) == "fail"
+
+
+def test_a_failure_is_none_where_the_rig_itself_had_stood_still() -> None:
+    wrong = change_row("traffic", "north_1", 3, volume=99)  # it ended at 240 s
+
+    def stalled(t_s: float) -> Change:
+        def change(log: RunLog) -> None:
+            wrong(log)
+            log.stalls = [Stall(t_s=t_s, for_s=0.6)]
+
+        return change
+
+    for t_s in (100.0, 260.0):
+        assert one(VOLUME, stalled(t_s)).verdict == "fail"
+    for t_s in (180.0, 239.0, 241.0):
+        found = one(VOLUME, stalled(t_s))
+        assert found.verdict == "not_evaluated"
+        assert found.text.startswith("The rig itself stood still for 0.60 s, until ")
+        assert "Seen: 99" in found.text
+    assert one(VOLUME, lambda log: log.stalls.append(Stall(t_s=240.0, for_s=9.0))).verdict == "pass"
 
 
 def test_a_declared_gap_excuses_what_drove_in_it() -> None:

@@ -19,9 +19,12 @@ from edge.rig.simlayer import SimLayer
 NAMES: Final = [file.stem for file in library_files()]
 LAYERED: Final = ("device", "chip")
 """Targets of which no single one has all faults that the table lists of them."""
-LONGEST_S: Final = 1000.0  # of one that may be run on real wires, where time is real
+LONGEST_S: Final = 1300.0  # of one that may be run on real wires, where time is real
 LONGEST_SCENE_S: Final = 7200.0
-EACH_TIME: Final = ("arterial_green_and_red", "meter_silent", "killed_in_outage")
+EACH_TIME: Final = (
+    "arterial_green_and_red", "killed_in_outage", "line_cut", "link_reset", "meter_silent",
+    "smart_loop_card",
+)  # fmt: skip
 WITHOUT_ALL: Final = {"link_chunk_loss"}
 """Here what was sent is damaged on the way, and without TLS nobody can see it."""
 
