@@ -82,6 +82,7 @@ class SimLayer:
         self._zero_ns = MONO_0
         self._read = 0  # messages of the broker that were given to the caller
         self._begun: dict[str, tuple[int, LinkCounts]] = {}  # what had gone through before
+        self._refused: dict[str, int] = {}  # messages that the broker had refused before
         self._healing: dict[str, contextlib.ExitStack] = {}
 
     def open(self, scenario: Scenario) -> None:
@@ -173,6 +174,7 @@ class SimLayer:
         if amount is None:
             amount = 0.0 if row is None or row.measure is None else row.measure.default or 0.0
         self._begun[fault.name] = self._wires.activity(), replace(self._link.counts)
+        self._refused[fault.name] = self._broker.refused
         with world.conducted(), self._stack_of(fault) as stack:
             match fault.target, fault.kind:
                 case "broker", "down":
@@ -180,6 +182,9 @@ class SimLayer:
                     stack.callback(self._broker.down, False)
                 case "broker", "flap":
                     stack.enter_context(self._flapping(round(amount * NS)))
+                case "broker", "quota":
+                    self._broker.used_up = True
+                    stack.callback(setattr, self._broker, "used_up", False)
                 case "link", "reset":
                     self._link.reset()
                 case "link", mode if mode in MODES:
@@ -211,6 +216,9 @@ class SimLayer:
         grown = {name: getattr(after, name) - getattr(before, name) for name in LINK_TEXTS}
         through = self._wires.activity() - activity
         seen = [f"{count} {LINK_TEXTS[name]}" for name, count in grown.items() if count]
+        if fault.kind == "quota":
+            refused = self._broker.refused - self._refused[fault.name]
+            seen = [f"{refused} messages were refused"] if refused else []
         if fault.target not in UPLINK:
             seen = [f"{fault.target} {fault.kind}"]
         return through, [Evidence(t_s=now_s, text=text) for text in seen]

@@ -18,9 +18,10 @@ from drivers.sim.loopcard import PULSE_S, LoopCard
 from drivers.sim.loops import Spell
 from drivers.sim.traffic import JAM_KMH, LEAST_GAP_S
 from edge.cabinet.cabinet import Cabinet
+from edge.rig.loopspells import LoopSpell
 from edge.rig.runlog import Driven
 from edge.rig.scenario import Scenario
-from edge.rig.traces import LoopSpell, recorded_passages, recorded_spells
+from edge.rig.traces import recorded_passages, recorded_spells
 from edge.rig.vehicles import Passage, cycle_of, driven, passages, signals_of, times
 
 SHORTEST_NS: Final = 200_000  # a difference that is shorter is none: changes have one stamp each

@@ -200,7 +200,6 @@ WRONG = [
     ("edges", "t_ms,line,level\n5,GPIO17,7\n", "row 2"),
     ("sumo", "<instantE1><instantOut", "cannot be read"),
     ("sumo", '<a><instantOut id="north_1" state="enter" speed="x"/></a>', "cannot be read"),
-    ("indiana", "", "kerbstone import"),
 ]
 
 

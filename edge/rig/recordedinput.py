@@ -1,0 +1,80 @@
+"""What came in while a recording of the flight recorder was made: contacts and sweeps, in order.
+
+A window in it is a segment of the stage, byte by byte: it is read by the stage's own code. What a
+segment repeats of the one before it comes once.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.acquire.stage import Entry, open_segment
+from edge.core import ConfigError, Contact
+from edge.gateway.recordingfile import (
+    RecordedWindow,
+    RecordingError,
+    RecordingHead,
+    read_recording,
+)
+from edge.rig.loopspells import EVERY_LOOP, LoopChange
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedInput:
+    """Windows follow each other: the first begins at `head.from_ns`, each ends at its end."""
+
+    head: RecordingHead
+    windows: Sequence[RecordedWindow]
+    path: Path
+
+    def entries(self) -> Iterator[Entry]:
+        """Raises ConfigError for a segment that this program cannot read."""
+        with tempfile.TemporaryDirectory(prefix="kerbstone-rig-") as folder:
+            place = Path(folder) / "stage.1"
+            for window in self.windows:
+                yield from _entries(window, place, self.path)
+
+
+def read_input(path: Path) -> RecordedInput:
+    """Raises ConfigError for a file that is no recording, or that is damaged."""
+    try:
+        head, windows = read_recording(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    except RecordingError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return RecordedInput(head, windows, path)
+
+
+def recorded_changes(path: Path) -> Iterator[LoopChange]:
+    """Changes of all its contacts in the order of time, in seconds from its begin. Raises
+    ConfigError."""
+    found = read_input(path)
+    zero_ns = found.head.from_ns
+    changes = [change for entry in found.entries() for change in entry_changes(entry, zero_ns)]
+    yield from sorted(changes, key=lambda change: change.t_s)
+
+
+def entry_changes(entry: Entry, zero_ns: int) -> Iterator[LoopChange]:
+    """What an entry of the stage says of contacts: loops by `north_1.lead`, others by name."""
+    match entry:
+        case (str(source), int(at_ns)):
+            yield LoopChange(source, None, (at_ns - zero_ns) / 1e9)
+        case (int(), int(to_ns)):  # nobody listened in between
+            yield LoopChange(EVERY_LOOP, None, (to_ns - zero_ns) / 1e9)
+        case list():
+            for one in entry:
+                if isinstance(one, Contact):
+                    at_s = (one.mono_ns - zero_ns) / 1e9
+                    yield LoopChange(one.source, one.on, at_s, one.initial)
+
+
+def _entries(window: RecordedWindow, place: Path, path: Path) -> Iterator[Entry]:
+    place.write_bytes(window.segment)
+    opened = open_segment(place)
+    if opened is None:
+        raise ConfigError(f"{path}: a segment of the stage in it is of another version")
+    for entry, repeated in opened.read():
+        if not repeated:
+            yield entry
