@@ -50,7 +50,8 @@ def open_desk(
     """Take the folder and write the gateway's file into it.
 
     A `source` that is such a file is played where it lies. `broker` is a URL, or KEEP;
-    `authority` is whom it trusts by TLS, in place of whom the system trusts. Raises ConfigError for what cannot be, BlockingIOError when another simulation has the folder, OSError.
+    `authority` is whom it trusts by TLS, in place of whom the system trusts. Raises ConfigError for
+    what cannot be, BlockingIOError when another simulation has the folder, OSError.
     """
     site = load_site(source, drivers.catalogue())
     if is_desk_file(_beginning(source)):

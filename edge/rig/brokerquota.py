@@ -1,4 +1,4 @@
-"""A broker whose quota can be used up: an MQTT proxy before the real broker, in a thread of its own.
+"""A broker whose quota can be used up: an MQTT proxy before the real one, in a thread of its own.
 
     with QuotaProxy("127.0.0.1", broker_port) as proxy:
         box_connects_to(proxy.port)

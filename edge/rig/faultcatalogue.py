@@ -84,6 +84,7 @@ NO_CHIP: Final = "the bench has no adapter that answers as an I2C chip"
 NO_PLUG: Final = "nothing on the bench can pull a plug"
 NO_LOGIN: Final = "the rig does not log in to a box on the bench"
 HOST_DISK: Final = "the disk is this machine's"
+HOST_FLUSH: Final = "the disk is this machine's, which flushes for one process as for all"
 NO_TLS: Final = "the broker of this layer speaks MQTT without TLS"
 NO_QUOTA: Final = "nothing before its broker refuses messages"
 OWN_TRUST: Final = "the box would have to trust the rig's authority"
@@ -185,7 +186,7 @@ def _box() -> Iterator[FaultKind]:
     yield FaultKind("disk", "full", "nothing can be written any more", "no room is left",
                     {"sim": HOST_DISK, "bench": NO_LOGIN})  # fmt: skip
     yield FaultKind("disk", "slow_fsync", "each flush takes so long", "flushes while it lasts",
-                    {"sim": HOST_DISK, "pty": HOST_DISK, "bench": NO_LOGIN},
+                    {"sim": HOST_DISK, "pty": HOST_FLUSH, "bench": NO_LOGIN},
                     Measure("for", "s", 0.01, 60, 2))  # fmt: skip
     yield FaultKind("gateway", "kill", "it is killed, and started again as systemd does",
                     "the process ends, and another one begins", {"bench": NO_LOGIN},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edge.acquire.clock import SystemClock
 from edge.rig.layer import LayerError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def make_certificates(folder: Path, host: str) -> BrokerCertificates:
     except ImportError:
         raise LayerError(INSTALL) from None
     folder.mkdir(parents=True, exist_ok=True)
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.fromtimestamp(SystemClock().now().wall_ns // 10**9, datetime.UTC)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
     authority = folder / "authority.crt"
     authority.write_bytes(_signed("rig", host, keys[0], keys[0], (now - LONG, now + LONG)))

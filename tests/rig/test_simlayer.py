@@ -195,6 +195,16 @@ def test_an_uplink_that_is_bad_costs_no_record(
     assert any(says in one.text for one in span(log).evidence), span(log).evidence
 
 
+def test_a_quota_that_is_used_up_costs_no_record(tmp_path: Path) -> None:
+    log = lived(tmp_path, scenario(tmp_path, 300.0, fault("broker", "quota", 70.0, 120.0)))
+    assert seen(log, 150.0).connected
+    assert "broker_quota" in seen(log, 150.0).issues
+    assert seen(log, 185.0).queue > 3  # type: ignore[operator]
+    assert log.seen[-1].issues == ()
+    assert_complete(log)
+    assert "messages were refused" in span(log).evidence[0].text
+
+
 def test_a_reset_ends_the_connection_once(tmp_path: Path) -> None:
     log = lived(tmp_path, scenario(tmp_path, 120.0, fault("link", "reset", 50.0)))
     assert any("cut" in one.text for one in span(log).evidence)
