@@ -17,7 +17,7 @@ from edge.gateway.recordingfile import (
     RecordingHead,
     read_recording,
 )
-from edge.rig.loopspells import EVERY_LOOP, LoopChange
+from edge.rig.recordedcontacts import EVERY_CONTACT, ContactChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def read_input(path: Path) -> RecordedInput:
     return RecordedInput(head, windows, path)
 
 
-def recorded_changes(path: Path) -> Iterator[LoopChange]:
+def recorded_changes(path: Path) -> Iterator[ContactChange]:
     """Changes of all its contacts in the order of time, in seconds from its begin. Raises
     ConfigError."""
     found = read_input(path)
@@ -56,18 +56,18 @@ def recorded_changes(path: Path) -> Iterator[LoopChange]:
     yield from sorted(changes, key=lambda change: change.t_s)
 
 
-def entry_changes(entry: Entry, zero_ns: int) -> Iterator[LoopChange]:
+def entry_changes(entry: Entry, zero_ns: int) -> Iterator[ContactChange]:
     """What an entry of the stage says of contacts: loops by `north_1.lead`, others by name."""
     match entry:
         case (str(source), int(at_ns)):
-            yield LoopChange(source, None, (at_ns - zero_ns) / 1e9)
+            yield ContactChange(source, None, (at_ns - zero_ns) / 1e9)
         case (int(), int(to_ns)):  # nobody listened in between
-            yield LoopChange(EVERY_LOOP, None, (to_ns - zero_ns) / 1e9)
+            yield ContactChange(EVERY_CONTACT, None, (to_ns - zero_ns) / 1e9)
         case list():
             for one in entry:
                 if isinstance(one, Contact):
                     at_s = (one.mono_ns - zero_ns) / 1e9
-                    yield LoopChange(one.source, one.on, at_s, one.initial)
+                    yield ContactChange(one.source, one.on, at_s, one.initial)
 
 
 def _entries(window: RecordedWindow, place: Path, path: Path) -> Iterator[Entry]:

@@ -152,7 +152,9 @@ class Detector(Struct, frozen=True, kw_only=True):
 
 
 class Trace(Struct, frozen=True, kw_only=True):
-    """Recorded traffic in place of made one: all loop edges of the site come from the file."""
+    """Recorded traffic in place of made one: all loop edges of the site come from the file. So do
+    those of other contacts (pulses, signals, doors, bays) that it has, unless `lanes` are chosen.
+    """
 
     file: Annotated[FileName, Meta(description="What was recorded.")]
     kind: Annotated[

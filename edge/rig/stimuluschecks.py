@@ -14,7 +14,7 @@ from edge.gateway.recordingfile import RecordingError, read_head
 from edge.recordings.controllerlog import COLUMNS as LOG_COLUMNS
 from edge.recordings.irisvlog import SUFFIX, log_day
 from edge.recordings.tablefile import read_table
-from edge.rig.loopspells import full_loop, loop_lines
+from edge.rig.recordedcontacts import full_loop, loop_lines
 from edge.rig.scenario import About, Signal, Trace, Traffic, Value, Vehicle
 from edge.rig.scenariosite import ScenarioSite
 
@@ -140,7 +140,7 @@ def _trace(draft: FileDraft, path: KeyPath, trace: Trace) -> None:
 
 
 def _trace_loops(draft: FileDraft, path: KeyPath, trace: Trace, site: ScenarioSite) -> None:
-    loops = [loop for loop, _ in loop_lines(site.site).values()]
+    loops = [one.source for one in loop_lines(site.site).values()]
     for number, one in enumerate(trace.detectors or ()):
         if full_loop(one.loop) not in loops:
             draft.report((*path, "detectors", number), f"no loop is called {show_value(one.loop)}; "

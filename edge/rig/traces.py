@@ -12,7 +12,14 @@ from edge.config import Site
 from edge.core import ConfigError
 from edge.recordings.edgefile import read_edge_rows
 from edge.rig.loggedtraces import logged_changes
-from edge.rig.loopspells import LoopChange, LoopSpell, loop_lines, whole_spells
+from edge.rig.recordedcontacts import (
+    EVERY_CONTACT,
+    ContactChange,
+    LoopSpell,
+    contact_lines,
+    loop_lines,
+    whole_spells,
+)
 from edge.rig.recordedinput import recorded_changes
 from edge.rig.scenario import Scenario, Trace
 from edge.rig.values import read_rows
@@ -20,6 +27,7 @@ from edge.rig.vehicles import Passage
 
 SLOWEST_KMH: Final = 1.0
 SHORTEST_M: Final = 0.5
+LOOPS: Final = ("lead", "trail")
 VEHICLE_COLUMNS: Final = ("t_s", "lane", "speed_kmh", "length_m")
 
 
@@ -37,32 +45,54 @@ def recorded_passages(scenario: Scenario, site: Site) -> list[Passage]:
 
 
 def recorded_spells(scenario: Scenario, site: Site) -> list[LoopSpell]:
-    """Contacts of its recorded edges and logs, in their order, those that begin in the time of the
-    scenario. Raises ConfigError."""
+    """When loops of its recorded edges and logs were closed, in their order, as far as that began
+    in the time of the scenario. Raises ConfigError."""
     found: list[LoopSpell] = []
     for trace in scenario.traces:
-        path = Path(scenario.file).parent / trace.file
-        match trace.kind:
-            case "edges":
-                changes = _edge_changes(path, site)
-            case "recording":
-                changes = recorded_changes(path)
-            case "indiana" | "iris":
-                changes = logged_changes(path, trace, site)
-            case _:
-                continue
-        found += _wanted(whole_spells(changes), trace, site)
+        lanes = site.lanes if trace.lanes is None else trace.lanes
+        loops = {EVERY_CONTACT, *(f"{lane}.{role}" for lane in lanes for role in LOOPS)}
+        changes = (one for one in _changes(trace, scenario, site) if one.source in loops)
+        for loop, on_s, off_s in whole_spells(changes):
+            found.append(LoopSpell(loop, on_s - trace.skip_s, off_s - trace.skip_s))
     within = (one for one in found if 0 <= one.on_s < scenario.about.duration_s)
     return sorted(within, key=lambda spell: spell.on_s)
 
 
-def _wanted(spells: Iterator[LoopSpell], trace: Trace, site: Site) -> Iterator[LoopSpell]:
-    """Those of its lanes, in seconds of the scenario."""
-    lanes = site.lanes if trace.lanes is None else trace.lanes
-    loops = {f"{lane}.{role}" for lane in lanes for role in ("lead", "trail")}
-    for loop, on_s, off_s in spells:
-        if loop in loops:
-            yield LoopSpell(loop, on_s - trace.skip_s, off_s - trace.skip_s)
+def recorded_contacts(scenario: Scenario, site: Site) -> list[ContactChange]:
+    """How other contacts stood: pulses, signals, doors, bays, in the order of time; at 0 s each one
+    as it stood then. Those of traces of which no lanes are chosen. Raises ConfigError."""
+    sources = {one.source for one in contact_lines(site).values()}
+    found: list[ContactChange] = []
+    at_begin: dict[str, bool] = {}
+    for trace in scenario.traces:
+        if trace.lanes is not None:
+            continue
+        for change in _changes(trace, scenario, site):
+            t_s = change.t_s - trace.skip_s
+            if change.source not in sources or change.closed is None:
+                continue
+            if t_s <= 0:
+                at_begin[change.source] = change.closed
+                continue
+            # before its first edge it was otherwise
+            at_begin.setdefault(change.source, change.closed is change.found)
+            if t_s < scenario.about.duration_s:
+                found.append(change._replace(t_s=t_s))
+    begin = [ContactChange(source, closed, 0.0, True) for source, closed in at_begin.items()]
+    return begin + sorted(found, key=lambda change: change.t_s)
+
+
+def _changes(trace: Trace, scenario: Scenario, site: Site) -> Iterator[ContactChange]:
+    """In the order of time, in seconds of its file; nothing of a trace of vehicles."""
+    path = Path(scenario.file).parent / trace.file
+    match trace.kind:
+        case "edges":
+            return _edge_changes(path, site)
+        case "recording":
+            return recorded_changes(path)
+        case "indiana" | "iris":
+            return logged_changes(path, trace, site)
+    return iter(())
 
 
 def _chosen(found: Iterator[Passage], trace: Trace, site: Site, path: Path) -> Iterator[Passage]:
@@ -103,8 +133,8 @@ def _sumo(path: Path) -> Iterator[Passage]:
         raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
-def _edge_changes(path: Path, site: Site) -> Iterator[LoopChange]:
-    loops = loop_lines(site)
+def _edge_changes(path: Path, site: Site) -> Iterator[ContactChange]:
+    lines = contact_lines(site) | loop_lines(site)
     with ExitStack() as stack:
         try:
             opened = gzip.open if path.suffix == ".gz" else open
@@ -112,14 +142,14 @@ def _edge_changes(path: Path, site: Site) -> Iterator[LoopChange]:
             for row in read_edge_rows(file):
                 if row.error:
                     raise ConfigError(f"{path} row {row.number}: {row.error}")
-                if row.unwatched is not None and row.unwatched.line in loops:
-                    loop, _ = loops[row.unwatched.line]
-                    yield LoopChange(loop, None, row.unwatched.mono_ns / 1e9)
+                if row.unwatched is not None and row.unwatched.line in lines:
+                    source = lines[row.unwatched.line].source
+                    yield ContactChange(source, None, row.unwatched.mono_ns / 1e9)
                 edge = row.edge
-                if edge is None or edge.line not in loops:
+                if edge is None or edge.line not in lines:
                     continue
-                loop, active_high = loops[edge.line]
+                source, active_high = lines[edge.line]
                 closed, found = edge.high is active_high, edge.seqno == 0
-                yield LoopChange(loop, closed, edge.mono_ns / 1e9, found)
+                yield ContactChange(source, closed, edge.mono_ns / 1e9, found)
         except (OSError, EOFError, UnicodeError) as error:
             raise ConfigError(f"{path} cannot be read: {error}") from error

@@ -7,8 +7,8 @@ import pytest
 
 from edge.core import ConfigError
 from edge.rig.judging import judge
-from edge.rig.loopspells import LoopChange, LoopSpell, whole_spells
 from edge.rig.outcome import verdict_of
+from edge.rig.recordedcontacts import ContactChange, LoopSpell, whole_spells
 from edge.rig.runner import run
 from edge.rig.scenario import Detector, Trace
 from edge.rig.scenariofile import check_scenario
@@ -49,12 +49,12 @@ def test_every_kind_but_a_recording_has_a_file_here() -> None:
 
 
 def test_a_contact_of_which_the_begin_or_the_end_is_not_known_is_left_out() -> None:
-    changes = [
-        LoopChange("a", True, 0.0, found=True), LoopChange("a", False, 1.0),
-        LoopChange("a", True, 2.0), LoopChange("b", True, 2.5), LoopChange("a", False, 3.0),
-        LoopChange("a", True, 4.0), LoopChange("a", None, 5.0), LoopChange("a", False, 6.0),
-        LoopChange("*", None, 7.0), LoopChange("b", False, 8.0), LoopChange("b", True, 9.0),
+    rows = [
+        ("a", True, 0.0, True), ("a", False, 1.0), ("a", True, 2.0), ("b", True, 2.5),
+        ("a", False, 3.0), ("a", True, 4.0), ("a", None, 5.0), ("a", False, 6.0),
+        ("*", None, 7.0), ("b", False, 8.0), ("b", True, 9.0),
     ]  # fmt: skip
+    changes = [ContactChange(*row) for row in rows]
     assert [*whole_spells(changes)] == [LoopSpell("a", 2.0, 3.0)]
 
 
