@@ -83,6 +83,6 @@ def _loops(path: Path, trace: Trace, site: Site, log: LoggedSite) -> Mapping[str
 
 
 def _detectors(log: LoggedSite) -> str:
-    names = [*log.detectors]
+    names = sorted(log.detectors, key=lambda name: (len(name), name))
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"it has {', '.join(names[:SHOWN])}{more}"
