@@ -1,7 +1,6 @@
 """What came in while a recording of the flight recorder was made: contacts and sweeps, in order.
 
-A window in it is a segment of the stage, byte by byte: it is read by the stage's own code. What a
-segment repeats of the one before it comes once.
+A window in it is a segment of the stage, byte by byte: it is read by the stage's own code.
 """
 
 import tempfile
@@ -26,14 +25,26 @@ class RecordedInput:
 
     head: RecordingHead
     windows: Sequence[RecordedWindow]
-    path: Path
+    name: str
+    """What it is called in an error."""
+
+    @property
+    def to_ns(self) -> int:
+        return self.windows[-1].end.end_ns
 
     def entries(self) -> Iterator[Entry]:
-        """Raises ConfigError for a segment that this program cannot read."""
+        """What a segment repeats of one that is there comes once. Raises ConfigError for a segment
+        that this program cannot read."""
         with tempfile.TemporaryDirectory(prefix="kerbstone-rig-") as folder:
             place = Path(folder) / "stage.1"
-            for window in self.windows:
-                yield from _entries(window, place, self.path)
+            for number, window in enumerate(self.windows):
+                place.write_bytes(window.segment)
+                opened = open_segment(place)
+                if opened is None:
+                    raise ConfigError(f"{self.name}: a segment in it is of another version")
+                for entry, repeated in opened.read():
+                    if not repeated or number == 0:
+                        yield entry
 
 
 def read_input(path: Path) -> RecordedInput:
@@ -44,7 +55,7 @@ def read_input(path: Path) -> RecordedInput:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     except RecordingError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return RecordedInput(head, windows, path)
+    return RecordedInput(head, windows, str(path))
 
 
 def recorded_changes(path: Path) -> Iterator[ContactChange]:
@@ -68,13 +79,3 @@ def entry_changes(entry: Entry, zero_ns: int) -> Iterator[ContactChange]:
                 if isinstance(one, Contact):
                     at_s = (one.mono_ns - zero_ns) / 1e9
                     yield ContactChange(one.source, one.on, at_s, one.initial)
-
-
-def _entries(window: RecordedWindow, place: Path, path: Path) -> Iterator[Entry]:
-    place.write_bytes(window.segment)
-    opened = open_segment(place)
-    if opened is None:
-        raise ConfigError(f"{path}: a segment of the stage in it is of another version")
-    for entry, repeated in opened.read():
-        if not repeated:
-            yield entry
