@@ -24,6 +24,8 @@ from edge.cli.rig_report import EXIT_CODES, outcome_lines, write_report
 from edge.cli.sim_site import parse_ports
 from edge.config import Problems
 from edge.core import ConfigError
+from edge.rig.benchfile import load_bench
+from edge.rig.benchlayer import BenchLayer
 from edge.rig.box import Adapter, load_reader
 from edge.rig.boxprocess import KERBSTONE
 from edge.rig.boxtable import load_table
@@ -52,6 +54,8 @@ def pty_layer(args: argparse.Namespace, folder: Path) -> Layer:
     """Raises ConfigError for words that cannot be."""
     command: tuple[str, ...] | None = KERBSTONE
     broker = str(args.broker)
+    if args.bench is not None:
+        raise ConfigError("--bench: is for --layer bench")
     if args.box and args.box.startswith(MQTT):
         if broker:
             raise ConfigError("--box mqtt://... names the broker of the box: leave --broker out")
@@ -67,7 +71,7 @@ def pty_layer(args: argparse.Namespace, folder: Path) -> Layer:
 
 def sim_layer(args: argparse.Namespace, folder: Path) -> Layer:
     """Raises ConfigError for a word that is for another layer."""
-    for word in ("box", "adapter", "broker", "on"):
+    for word in ("box", "adapter", "broker", "on", "bench"):
         if getattr(args, word):
             raise ConfigError(f"--{word}: the layer sim runs the daemon of this installation only")
     from edge.rig.simlayer import SimLayer  # the whole daemon
@@ -75,8 +79,19 @@ def sim_layer(args: argparse.Namespace, folder: Path) -> Layer:
     return SimLayer(folder)
 
 
+def bench_layer(args: argparse.Namespace, folder: Path) -> Layer:
+    """Raises ConfigError for a word of another layer, and for a bench file that is wrong."""
+    for word in ("box", "broker", "on"):
+        if getattr(args, word):
+            raise ConfigError(f"--{word}: a bench file says that: leave it out")
+    if args.bench is None:
+        raise ConfigError("--layer bench needs --bench FILE: which wire is which")
+    bench, site = load_bench(args.bench)
+    return BenchLayer(folder, bench, site, _adapter(args.adapter))
+
+
 LAYERS: Final[Mapping[str, Callable[[argparse.Namespace, Path], Layer]]] = {
-    "sim": sim_layer, "pty": pty_layer,
+    "sim": sim_layer, "pty": pty_layer, "bench": bench_layer,
 }  # fmt: skip
 """Layer -> how it is made, with a folder of its own for everything of the run."""
 
@@ -89,8 +104,10 @@ def add_acts(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     add = parser.add_argument
     add("file", type=Path, metavar="SCENARIO", help="such as incident.toml")
     add("--layer", choices=[*LAYERS], default="pty", help="how: sim is this daemon in virtual "
-        "time, pty real processes on simulated wires, in real time (default)")  # fmt: skip
+        "time, pty real processes on simulated wires, in real time (default), bench a real box on "
+        "real wires")  # fmt: skip
     add("--seed", type=_seed, metavar="N", help="draw other traffic than the scenario says")
+    add("--bench", type=Path, metavar="FILE", help="of --layer bench: which wire is which")
     add("--box", default="", metavar="COMMAND|URL", help="the box under test (default: kerbstone)")
     add("--adapter", default="", metavar="MODULE:FUNCTION|FILE",
         help="how messages of a box that is not ours are read")  # fmt: skip

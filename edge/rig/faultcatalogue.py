@@ -177,8 +177,7 @@ def _network() -> Iterator[FaultKind]:
 def _box() -> Iterator[FaultKind]:
     yield FaultKind("power", "cut", "the supply is gone and comes back: what was only in memory is "
                     "lost", "the box starts again",
-                    {"sim": "its disk has no cache that loses anything",
-                     "bench": "the bench has no switched supply"}, heals=False)  # fmt: skip
+                    {"sim": "its disk has no cache that loses anything"}, heals=False)  # fmt: skip
     yield FaultKind("clock", "jump", "the wall clock is set, forward or with - backward",
                     "the clock before and after",
                     {"bench": NO_LOGIN},
