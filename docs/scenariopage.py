@@ -9,7 +9,7 @@ from edge.config.reference import render_section
 from edge.rig.devicefaults import DEVICE_FAULTS
 from edge.rig.expectationchecks import EXPECT_KEYS
 from edge.rig.faultcatalogue import FAULT_KINDS, TARGET_TEXTS, FaultKind
-from edge.rig.scenario import LAYERS, TABLES, About, Condition
+from edge.rig.scenario import LAYERS, TABLES, About, Condition, Detector
 from edge.rig.scenarioschema import scenario_schema
 
 PAGE: Final = Path(__file__).parent / "scenarios.md"
@@ -38,6 +38,8 @@ def _keys() -> Iterator[str]:
         yield from render_section(f"[[{name}]]", model, 3)
         if name == "fault":
             yield from render_section("when = [{}, ...], in [[fault]]", Condition, 4)
+        if name == "trace":
+            yield from render_section("detectors = [{}, ...], in [[trace]]", Detector, 4)
 
 
 def _expects() -> Iterator[str]:

@@ -41,6 +41,7 @@ class DrivenContact:
         self.timeline, self.drive, self.active_high = timeline, drive, active_high
         self.fault = ""
         self.wanted = False  # as what stands behind it would have it
+        self.recorded = False  # it follows a recording, and nothing else stands behind it
         self.wishes = 0  # how often that has changed it
         self.changes = 0  # how often its line has changed
         self._closed: bool | None = None  # as the wire shows it
@@ -54,6 +55,14 @@ class DrivenContact:
 
     def set(self, closed: bool, t_ns: int) -> None:
         """What stands behind it opens or closes it."""
+        if not self.recorded:
+            self._wish(closed, t_ns)
+
+    def replay(self, closed: bool, t_ns: int) -> None:
+        """A recording does."""
+        self._wish(closed, t_ns)
+
+    def _wish(self, closed: bool, t_ns: int) -> None:
         self.wishes += closed is not self.wanted
         self.wanted = closed
         self.show(t_ns)

@@ -44,12 +44,14 @@ class Desk:
 
 
 def open_desk(
-    source: Path, folder: Path | None, broker: str = BROKER, ports: Mapping[str, str] | None = None
-) -> Desk:
+    source: Path, folder: Path | None, broker: str = BROKER, ports: Mapping[str, str] | None = None,
+    authority: Path | None = None,
+) -> Desk:  # fmt: skip
     """Take the folder and write the gateway's file into it.
 
-    A `source` that is such a file is played where it lies. `broker` is a URL, or KEEP. Raises
-    ConfigError for what cannot be, BlockingIOError when another simulation has the folder, OSError.
+    A `source` that is such a file is played where it lies. `broker` is a URL, or KEEP;
+    `authority` is whom it trusts by TLS, in place of whom the system trusts. Raises ConfigError for
+    what cannot be, BlockingIOError when another simulation has the folder, OSError.
     """
     site = load_site(source, drivers.catalogue())
     if is_desk_file(_beginning(source)):
@@ -70,7 +72,7 @@ def open_desk(
         raise ConfigError(f"{file} is somebody's own file: give another folder with --desk")
     changes = desk_changes(
         {name: place.keys for name, place in places.items()}, folder,
-        "" if broker == KEEP else broker,
+        "" if broker == KEEP else broker, authority,
     )  # fmt: skip
     original = _whole(source)
     text = rewrite(original, changes, str(source))

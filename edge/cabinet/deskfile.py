@@ -35,9 +35,10 @@ def is_desk_file(text: str) -> bool:
 
 
 def desk_changes(
-    places: Mapping[str, Mapping[str, str | int]], folder: Path, broker: str
-) -> list[DeskChange]:
-    """All of them. `broker` is its URL, or "" to keep the site's own."""
+    places: Mapping[str, Mapping[str, str | int]], folder: Path, broker: str,
+    authority: Path | None = None,
+) -> list[DeskChange]:  # fmt: skip
+    """All of them. `broker` is its URL, or "" to keep the site's own; `authority`: its `ca`."""
     found = [
         DeskChange(("bus", bus, key), value)
         for bus, keys in places.items()
@@ -50,7 +51,8 @@ def desk_changes(
             DeskChange(("uplink", "url"), broker),
             DeskChange(("uplink", "confirm"), "broker"),
         ]
-        found += [DeskChange(("uplink", key), None) for key in CREDENTIALS]
+        kept = {"ca": str(authority)} if authority is not None else {}
+        found += [DeskChange(("uplink", key), kept.get(key)) for key in CREDENTIALS]
     return found
 
 

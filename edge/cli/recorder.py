@@ -10,19 +10,17 @@ cannot be written.
 """
 
 import argparse
-import base64
-import binascii
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.site_options import load_site_or_report, run_dir_without_site, site_options
 from edge.control.protocol import OLDER_TEXT, UnknownVerbError, VerbError, ask_daemon
+from edge.control.recordings import fetch_recording
 from edge.core.humanize import span_text
 from edge.durable.atomicwrite import replace_file
 from edge.terminal import echo, echo_json
 
-LARGEST: Final = 64 << 20  # bytes of a recording
 NO_DAEMON: Final = "no daemon runs: it has the recordings in memory"
 
 
@@ -77,21 +75,14 @@ def _save(args: argparse.Namespace, run_dir: Path) -> int:
     if args.number not in {each["number"] for each in known}:
         numbers = ", ".join(str(each["number"]) for each in known) or "none"
         return _wrong(f"there is no recording {args.number}; there are {numbers}", 1)
-    data = bytearray()
-    while True:
-        piece = _asked(run_dir, act="read", number=args.number, at=len(data))
-        try:
-            data += base64.b64decode(piece["data"], validate=True)
-            size = int(piece["size"])
-        except (KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise VerbError(f"the daemon's answer is no recording: {error!r}") from error
-        if len(data) >= size:
-            break
-        if not piece["data"] or size > LARGEST:
-            raise VerbError("the daemon's answer is no recording")
+
+    def ask(**arguments: Any) -> dict[str, Any]:
+        return _asked(run_dir, **arguments)
+
+    data = fetch_recording(ask, args.number)
     out = args.out or Path(f"recording-{args.number}.rec")
     try:
-        replace_file(out, bytes(data))
+        replace_file(out, data)
     except OSError as error:
         return _wrong(f"{out}: {error.strerror or error}", 3)
     if args.json:

@@ -5,6 +5,9 @@ faults   what can break, and on which layer
 schema   the JSON Schema of a scenario file
 run      run a scenario on a box under test, and judge what came
 report   judge a run anew, and report it
+record   make a scenario of a running gateway
+wiring   the wiring page of a bench with real wires
+selftest switch each output of a bench, and read it back
 
 Exit codes: 0 fine, 1 failed, 2 wrong use, or a scenario file that is wrong, 3 the rig could not
 run it, or a report cannot be written, 4 not evaluated.
@@ -14,9 +17,11 @@ import argparse
 from types import ModuleType
 from typing import Final
 
-from edge.cli import rig_check, rig_faults, rig_report, rig_run
+from edge.cli import rig_bench, rig_check, rig_faults, rig_record, rig_report, rig_run
 
-ACTS: Final[tuple[ModuleType, ...]] = (rig_check, rig_faults, rig_run, rig_report)
+ACTS: Final[tuple[ModuleType, ...]] = (
+    rig_check, rig_faults, rig_run, rig_report, rig_record, rig_bench,
+)  # fmt: skip
 """Each adds its acts with `add_acts`, in this order."""
 
 

@@ -52,8 +52,10 @@ def add_acts(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     add = parser.add_argument
     add("file", type=Path, metavar="SCENARIO", help="such as incident.toml")
     add("--layer", choices=[*MAKERS], default="pty", help="how: sim is this daemon in virtual "
-        "time, pty real processes on simulated wires, in real time (default)")  # fmt: skip
+        "time, pty real processes on simulated wires, in real time (default), bench a real box on "
+        "real wires")  # fmt: skip
     add("--seed", type=_seed, metavar="N", help="draw other traffic than the scenario says")
+    add("--bench", type=Path, metavar="FILE", help="of --layer bench: which wire is which")
     add("--box", default="", metavar="COMMAND|URL", help="the box under test (default: kerbstone)")
     add("--adapter", default="", metavar="MODULE:FUNCTION|FILE",
         help="how messages of a box that is not ours are read")  # fmt: skip
@@ -84,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--out {args.out}: {error.strerror or error}") from error
     with tempfile.TemporaryDirectory(prefix=PREFIX) as name, _terminable():
         folder = Path(name)
-        words = BoxWords(args.box, args.adapter, args.broker, parse_ports(args.on))
+        bench = "" if args.bench is None else str(args.bench)
+        words = BoxWords(args.box, args.adapter, args.broker, parse_ports(args.on), bench)
         layer: Layer = MAKERS[args.layer](words, folder)
         log = run_scenario(scenario, layer, (lambda t_s, text: None) if args.quiet else _progress)
         written = args.out is None or _keep(args.out, folder, log)

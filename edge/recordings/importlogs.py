@@ -77,7 +77,8 @@ class ImportOptions:
 class LoggedSite:
     """One signal, or all detectors of IRIS. `rows` can be taken once, and in its turn.
 
-    `places` and `greens` are by line; `placed` are the lines that the table of detectors has.
+    `places` and `greens` are by line; `placed` are the lines that the table of detectors has;
+    `detectors` is line by detector, as the log calls it.
     """
 
     name: str
@@ -85,6 +86,7 @@ class LoggedSite:
     places: Mapping[str, DetectorPlace]
     greens: Mapping[str, str]
     placed: frozenset[str]
+    detectors: Mapping[str, str]
     edges: SignalEdges
     rows: Iterator[EdgeLine]
 
@@ -225,7 +227,9 @@ class LogImport:
             )
             greens = green_lines(places, survey.lines)
             edges = SignalEdges(survey, {*places, *greens})
-            yield LoggedSite(name, survey, places, greens, placed, edges, edges.rows(events))
+            yield LoggedSite(
+                name, survey, places, greens, placed, detectors, edges, edges.rows(events)
+            )
 
     def _detectors(self, number: int) -> dict[str, str]:
         """Of a signal: line by detector as the table calls it."""

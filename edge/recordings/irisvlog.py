@@ -103,7 +103,7 @@ class IrisLogs:
 
     def read(self, path: Path) -> None:
         """One file more. Raises ConfigError for one that cannot be read, OSError without room."""
-        midnight = _day(path)  # of the wall clock
+        midnight = log_day(path)  # of the wall clock
         name = path.name.removesuffix(SUFFIX)
         if name not in self.detectors and len(self.detectors) >= DETECTORS:
             raise ConfigError(f"{path}: more than {DETECTORS} detectors: import fewer at once")
@@ -147,7 +147,8 @@ class IrisLogs:
                     self.sort.take(LoggedEvent(0, at_ms, number, UNWATCHED))
 
 
-def _day(path: Path) -> date:
+def log_day(path: Path) -> date:
+    """The day of a file, by its folder. Raises ConfigError for one that is no day."""
     name = path.resolve().parent.name
     try:
         if len(name) == 8 and name.isascii() and name.isdigit():

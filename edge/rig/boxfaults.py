@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.rig.boxprocess import BoxProcess
+from edge.rig.brokerquota import QuotaProxy
 from edge.rig.layer import LayerError, NotHereError
 from edge.rig.link import Link, LinkFault, LinkMode
 from edge.rig.rigbroker import RigBroker
@@ -45,7 +46,8 @@ class _Running:
 @dataclass(frozen=True, slots=True)
 class BoxParts:
     """What is there to be broken. `process` None: a box that somebody else runs; `disk` None: its
-    folder is no disk of its own. `run_dir` is gone with the power.
+    folder is no disk of its own. `run_dir` is gone with the power. `quota` stands before the
+    broker where it has one.
     """
 
     broker: RigBroker
@@ -54,6 +56,7 @@ class BoxParts:
     disk: SmallDisk | None
     run_dir: Path
     has_wall: bool
+    quota: QuotaProxy | None = None
 
 
 class BoxFaults:
@@ -77,6 +80,13 @@ class BoxFaults:
         match fault.target, fault.kind:
             case "broker", "down" | "flap":
                 self._stop_broker(one)
+            case "broker", "quota":
+                one.counted = self._quota(fault).refused
+                self._quota(fault).refuse(True)
+            case "broker", "expired_certificate":
+                one.counted = self._parts.broker.refused_certificates()
+                self._parts.broker.show_certificate(ended=True)
+                self._parts.link.reset()  # who is connected has looked at the right one
             case "link", "reset":
                 one.counted = self._parts.link.counts.ended
                 self._parts.link.reset()
@@ -102,6 +112,10 @@ class BoxFaults:
         self._see(one)
         one.over = True
         match fault.target, fault.kind:
+            case "broker", "quota":
+                self._quota(fault).refuse(False)
+            case "broker", "expired_certificate":
+                self._parts.broker.show_certificate(ended=False)
             case "broker", _:
                 if one.away:
                     self._start_broker(one)
@@ -151,6 +165,11 @@ class BoxFaults:
                 ended = self._parts.link.counts.ended - one.counted
                 self._tell(one, f"{ended} connections were cut")
                 one.over = True
+            case "broker", "quota":
+                self._see_more(one, self._quota(one.fault).refused, "messages were refused")
+            case "broker", "expired_certificate":
+                refused = self._parts.broker.refused_certificates()
+                self._see_more(one, refused, "connections were ended by who saw the certificate")
             case "link", kind:
                 self._see_link(one, LINK_MODES[kind])
             case "gateway" | "power", "kill" | "cut":
@@ -166,16 +185,18 @@ class BoxFaults:
                 self._tell(one, f"{disk.free_bytes()} bytes are free")
                 disk.fill()  # a box makes room, and what fills its disk goes on
 
+    def _see_more(self, one: _Running, count: int, what: str) -> None:
+        if count > one.counted:
+            self._tell(one, f"{count - one.counted} {what}")
+            one.counted = count
+
     def _see_link(self, one: _Running, mode: LinkMode) -> None:
-        effect = self._effect(mode)
-        if (new := effect - one.counted) > 0:
-            one.counted = effect
-            what = {
-                "down": "connections were refused or cut",
-                "black_hole": "pieces disappeared",
-                "chunk_loss": "pieces were lost",
-            }.get(mode, "pieces came later")
-            self._tell(one, f"{new} {what}")
+        what = {
+            "down": "connections were refused or cut",
+            "black_hole": "pieces disappeared",
+            "chunk_loss": "pieces were lost",
+        }.get(mode, "pieces came later")
+        self._see_more(one, self._effect(mode), what)
 
     def _effect(self, mode: LinkMode) -> int:
         counts = self._parts.link.counts
@@ -223,6 +244,11 @@ class BoxFaults:
             raise NotHereError(f"fault {fault.name}: the box is not the rig's: nobody here can do "
                                "that to it")  # fmt: skip
         return self._parts.process
+
+    def _quota(self, fault: Fault) -> QuotaProxy:
+        if self._parts.quota is None:
+            raise LayerError(f"fault {fault.name}: nothing before the broker can refuse")
+        return self._parts.quota
 
     def _disk(self, fault: Fault) -> SmallDisk:
         disk = self._parts.disk

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import ConfigError
+from edge.rig.benchfile import load_bench
+from edge.rig.benchlayer import BenchLayer
 from edge.rig.box import Adapter, load_reader
 from edge.rig.boxprocess import KERBSTONE
 from edge.rig.boxtable import load_table
@@ -24,13 +26,15 @@ TABLE_ENDING: Final = ".toml"
 @dataclass(frozen=True, slots=True)
 class BoxWords:
     """Empty words: the daemon of this installation, and a broker of the rig's own. `ports`: bus ->
-    a real serial port. `written` is how a person writes the name of a word.
+    a real serial port; `bench`: the file of a bench. `written` is how a person writes the name of a
+    word.
     """
 
     box: str = ""
     adapter: str = ""
     broker: str = ""
     ports: Mapping[str, str] = field(default_factory=dict)
+    bench: str = ""
     written: str = "--{}"
 
 
@@ -38,6 +42,8 @@ def pty_layer(words: BoxWords, folder: Path) -> DrivableLayer:
     """Raises ConfigError for words that cannot be."""
     command: tuple[str, ...] | None = KERBSTONE
     broker, shown = words.broker, words.written.format
+    if words.bench:
+        raise ConfigError(f"{shown('bench')}: is for the layer bench")
     if words.box.startswith(MQTT):
         if broker:
             raise ConfigError(f"{shown('box')} mqtt://... names the broker of the box: leave "
@@ -55,6 +61,7 @@ def sim_layer(words: BoxWords, folder: Path) -> DrivableLayer:
     """Raises ConfigError for a word that is for another layer."""
     given = {
         "box": words.box, "adapter": words.adapter, "broker": words.broker, "on": words.ports,
+        "bench": words.bench,
     }  # fmt: skip
     for name, value in given.items():
         if value:
@@ -65,8 +72,21 @@ def sim_layer(words: BoxWords, folder: Path) -> DrivableLayer:
     return SimLayer(folder)
 
 
+def bench_layer(words: BoxWords, folder: Path) -> DrivableLayer:
+    """Raises ConfigError for a word of another layer, and for a bench file that is wrong."""
+    for name, value in {"box": words.box, "broker": words.broker, "on": words.ports}.items():
+        if value:
+            shown = words.written.format(name)
+            raise ConfigError(f"{shown}: a bench file says that: leave it out")
+    if not words.bench:
+        shown = words.written.format("bench")
+        raise ConfigError(f"the layer bench needs {shown}, a file: which wire is which")
+    bench, site = load_bench(Path(words.bench))
+    return BenchLayer(folder, bench, site, _adapter(words.adapter))
+
+
 MAKERS: Final[Mapping[LayerName, Callable[[BoxWords, Path], DrivableLayer]]] = {
-    "sim": sim_layer, "pty": pty_layer,
+    "sim": sim_layer, "pty": pty_layer, "bench": bench_layer,
 }  # fmt: skip
 """Layer -> how it is made, with a folder of its own for everything of the run."""
 

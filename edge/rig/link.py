@@ -68,11 +68,13 @@ class _Pair:
 
 
 class Link:
-    """Forwards `port` of this machine to `host` and `to_port`. All methods may be called from any
-    thread, between `start` and `stop`."""
+    """Forwards `port` of this machine, at `listen`, to `host` and `to_port`. All methods may be
+    called from any thread, between `start` and `stop`."""
 
-    def __init__(self, host: str, to_port: int, seed: int = 1) -> None:
-        self._to = host, to_port
+    def __init__(
+        self, host: str, to_port: int, seed: int = 1, listen: tuple[str, int] = (HERE, 0)
+    ) -> None:
+        self._to, self._listen = (host, to_port), listen
         self._clock = SystemClock()
         self._chance = random.Random(f"{seed}/link")
         self._fault = LinkFault("fine")
@@ -118,7 +120,9 @@ class Link:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            server = self._loop.run_until_complete(asyncio.start_server(self._accept, HERE, 0))
+            server = self._loop.run_until_complete(
+                asyncio.start_server(self._accept, *self._listen)
+            )
         except OSError:
             self._ready.set()
             return

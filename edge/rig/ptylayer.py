@@ -26,6 +26,7 @@ from edge.rig.box import Adapter, KerbstoneAdapter
 from edge.rig.boxclock import measure
 from edge.rig.boxfaults import BoxFaults, BoxParts
 from edge.rig.boxprocess import KERBSTONE, BoxProcess
+from edge.rig.brokerquota import QuotaProxy
 from edge.rig.ear import CameIn, Ear
 from edge.rig.layer import LayerError
 from edge.rig.link import Link
@@ -48,7 +49,8 @@ BOX_TARGETS: Final = frozenset({"broker", "link", "power", "clock", "disk", "gat
 
 @dataclass(frozen=True, slots=True)
 class PtyWish:
-    """`command` is the box's, with `{site}` for its file and `{broker}` for the URL of its broker;
+    """`command` is the box's, with `{site}` for its file, `{broker}` for the URL of its broker and
+    `{ca}` for the file of whom it has to trust, where that broker speaks TLS;
     None: nothing is started, the box runs elsewhere. `broker` is the URL of one that is there.
     `ports`: bus -> a real serial port. `adapter` None: the box is a gateway of ours.
     """
@@ -162,10 +164,13 @@ class PtyLayer:
         self._watch_threads()
         self._stalls.start()
         self._stack.callback(self._stalls.stop)
-        broker = self._broker()
-        link = Link(broker.host, broker.port, scenario.about.seed).start()
+        broker = self._broker(scenario)
+        quota = self._quota(scenario, broker)
+        port = broker.box_port if quota is None else quota.port
+        link = Link(broker.host, port, scenario.about.seed).start()
         self._stack.callback(link.stop)
-        desk = self._desk(scenario, f"mqtt://127.0.0.1:{link.port}")
+        self._url = f"{'mqtt' if broker.authority is None else 'mqtts'}://127.0.0.1:{link.port}"
+        desk = self._desk(scenario, broker.authority)
         disk = self._disk(scenario, desk.site)
         self._cabinet = self._play(scenario, desk)
         run_dir = Path(desk.site.store.run_dir)
@@ -176,10 +181,10 @@ class PtyLayer:
         self._ear.start()
         self._stack.callback(self._ear.stop)
         has_wall = any(fault.target == "clock" for fault in scenario.faults)
-        self._process = self._start(desk, link, has_wall=has_wall)
+        self._process = self._start(desk, broker.authority, has_wall=has_wall)
         self._wait_until_it_reads(desk)
         self._begin()
-        parts = BoxParts(broker, link, self._process, disk, run_dir, has_wall)
+        parts = BoxParts(broker, link, self._process, disk, run_dir, has_wall, quota)
         self._wires = WireFaults(self._cabinet, self._street, time.monotonic_ns, self._zero_ns)
         self._faults = BoxFaults(parts, self.now_s, self._wires.activity, self._answers)
 
@@ -198,16 +203,28 @@ class PtyLayer:
 
         self._stack.callback(restore)
 
-    def _broker(self) -> RigBroker:
-        url = self._wish.broker
-        broker: RigBroker = OtherBroker(url) if url else OwnBroker(self._folder / "broker")
+    def _broker(self, scenario: Scenario) -> RigBroker:
+        url, tls = self._wish.broker, _shows(scenario, "expired_certificate")
+        own = self._folder / "broker"
+        broker: RigBroker = OtherBroker(url) if url else OwnBroker(own, tls=tls)
         self._stack.callback(broker.close)
         broker.start()
         return broker
 
-    def _desk(self, scenario: Scenario, url: str) -> Desk:
+    def _quota(self, scenario: Scenario, broker: RigBroker) -> QuotaProxy | None:
+        """Before the broker, where the scenario lets its quota be used up."""
+        if not _shows(scenario, "quota"):
+            return None
+        if broker.authority is not None:
+            raise LayerError("one scenario cannot have both quota and expired_certificate: what "
+                             "goes through TLS cannot be refused on the way")  # fmt: skip
+        proxy = QuotaProxy(broker.host, broker.box_port).start()
+        self._stack.callback(proxy.stop)
+        return proxy
+
+    def _desk(self, scenario: Scenario, authority: Path | None) -> Desk:
         source = Path(scenario.file).parent / scenario.about.site
-        desk = open_desk(source, self._folder / "desk", url, self._wish.ports)
+        desk = open_desk(source, self._folder / "desk", self._url, self._wish.ports, authority)
         self._stack.callback(desk.lock.release)
         return desk
 
@@ -238,10 +255,10 @@ class PtyLayer:
         self._stack.callback(cabinet.stop)
         return cabinet
 
-    def _start(self, desk: Desk, link: Link, *, has_wall: bool) -> BoxProcess | None:
+    def _start(self, desk: Desk, authority: Path | None, *, has_wall: bool) -> BoxProcess | None:
         if self._wish.command is None:
             return None
-        words = {"site": str(desk.file), "broker": f"mqtt://127.0.0.1:{link.port}"}
+        words = {"site": str(desk.file), "broker": self._url, "ca": str(authority or "")}
         process = BoxProcess(self._wish.command, self._folder, words, has_wall=has_wall)
         self._stack.callback(process.close)
         process.start()
@@ -293,6 +310,11 @@ class PtyLayer:
         if self._wish.adapter is None:
             return self._adapter.look(self.now_s()).queue is not None
         return self._process is not None and not self._process.ended()
+
+
+def _shows(scenario: Scenario, kind: str) -> bool:
+    """Whether a fault of the broker in it is of this kind."""
+    return any((fault.target, fault.kind) == ("broker", kind) for fault in scenario.faults)
 
 
 def _opened(cabinet: Cabinet, bus: str) -> Callable[[], bool]:

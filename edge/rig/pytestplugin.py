@@ -32,6 +32,7 @@ WORDS: Final = {
     "box": "the command of a box that is not this gateway, or mqtt://HOST:PORT of one elsewhere",
     "adapter": "how its messages are read: a file .toml, or MODULE:FUNCTION",
     "broker": "the URL of a broker that is there",
+    "bench": "the file of a bench: which wire is which, for the layer bench",
 }
 MARKS: Final = (
     'rig(site="site.toml", seed=1): the site file of the box, from the folder of the test; the '

@@ -5,6 +5,7 @@ What waits for a subscriber survives its stop, as on a city's broker.
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge.core.endpoint import endpoint
+from edge.durable.atomicwrite import replace_file
 from edge.rig.layer import LayerError, NotHereError
 from edge.rig.ports import free_port
+from edge.rig.rigcertificates import BrokerCertificate, BrokerCertificates, make_certificates
 
 HERE: Final = "127.0.0.1"
 READY_S: Final = 30.0
@@ -29,13 +32,25 @@ persistence_location {folder}/
 max_queued_messages 0
 log_dest file {folder}/log
 """
+TLS: Final = """
+listener {port} 127.0.0.1
+socket_domain ipv4
+allow_anonymous true
+certfile {folder}/shown.crt
+keyfile {folder}/shown.key
+"""
+SHOWN: Final = "shown"
+EXPIRED: Final = b"alert certificate expired"  # as OpenSSL calls what a client tells
 
 
 class RigBroker(Protocol):
-    """`host` and `port` are where it listens."""
+    """`host` and `port` are where the rig listens to it, `box_port` is where the box comes.
+    `authority`: whom the box has to trust, in PEM; None: it speaks no TLS."""
 
     host: str
     port: int
+    box_port: int
+    authority: Path | None
 
     def start(self) -> None:
         """It listens. May be called again after `stop`. Raises LayerError."""
@@ -43,16 +58,25 @@ class RigBroker(Protocol):
     def stop(self) -> None:
         """It is gone. Always safe. Raises LayerError for one that is not ours."""
 
+    def show_certificate(self, *, ended: bool) -> None:
+        """Whoever comes from now on is shown one that has ended, or the right one. Raises
+        LayerError for a broker without TLS, or one that is not ours."""
+
+    def refused_certificates(self) -> int:
+        """How many clients so far have told it that its certificate has ended."""
+
     def close(self) -> None:
         """The rig needs it no more. Always safe."""
 
 
 class OwnBroker:
-    """A mosquitto of this rig, with its files in `folder`."""
+    """A mosquitto of this rig, with its files in `folder`. With `tls` the box comes to a listener
+    of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.host, self.port = HERE, 0
-        self._folder = folder
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+        self.host, self.port, self.box_port = HERE, 0, 0
+        self._folder, self._tls = folder, tls
+        self._certificates: BrokerCertificates | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -62,17 +86,50 @@ class OwnBroker:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         file, user = self._folder / "mosquitto.conf", "user root\n"  # as root it would be another
-        file.write_text(CONFIG.format(port=self.port, folder=self._folder) + user, encoding="utf-8")
+        text = CONFIG.format(port=self.port, folder=self._folder) + user
+        file.write_text(text + self._box_listener(), encoding="utf-8")
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(
             [binary, "-c", str(file)], stdout=quiet, stderr=quiet, start_new_session=True
         )
         end = time.monotonic() + READY_S
-        while not _listens(self.host, self.port):
+        while not all(_listens(self.host, port) for port in {self.port, self.box_port}):
             if self._process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise LayerError(f"mosquitto does not start; its log is {self._folder / 'log'}")
             time.sleep(POLL_S)
+
+    @property
+    def authority(self) -> Path | None:
+        return None if self._certificates is None else self._certificates.authority
+
+    def show_certificate(self, *, ended: bool) -> None:
+        if self._certificates is None:
+            raise LayerError("the broker of this run speaks no TLS")
+        self._show(self._certificates.ended if ended else self._certificates.right)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)  # it reads its certificate again
+
+    def refused_certificates(self) -> int:
+        try:
+            return (self._folder / "log").read_bytes().count(EXPIRED)
+        except OSError:
+            return 0
+
+    def _box_listener(self) -> str:
+        """What its file says of the box's listener. What it shows stays as it is."""
+        if not self._tls:
+            self.box_port = self.port
+            return ""
+        self.box_port = self.box_port or free_port()
+        if self._certificates is None:
+            self._certificates = make_certificates(self._folder / "certificates", self.host)
+            self._show(self._certificates.right)
+        return TLS.format(port=self.box_port, folder=self._folder)
+
+    def _show(self, files: BrokerCertificate) -> None:
+        for source, end in ((files.certificate, "crt"), (files.key, "key")):
+            replace_file(self._folder / f"{SHOWN}.{end}", source.read_bytes(), sync=False)
 
     def stop(self) -> None:
         process, self._process = self._process, None
@@ -100,13 +157,24 @@ class OtherBroker:
         if place.tls:
             raise LayerError(f"--broker {url}: the link of a rig speaks no TLS: use mqtt://")
         self.host, self.port, self._url = place.host, place.port, url
+        self.box_port = place.port
+        self.authority: Path | None = None
 
     def start(self) -> None:
         if not _listens(self.host, self.port):
             raise LayerError(f"no broker answers at {self._url}")
 
     def stop(self) -> None:
-        raise LayerError(f"{self._url} is not the rig's: leave --broker out, and it has its own")
+        raise LayerError(self._not_ours())
+
+    def show_certificate(self, *, ended: bool) -> None:
+        raise LayerError(self._not_ours())
+
+    def refused_certificates(self) -> int:
+        return 0
+
+    def _not_ours(self) -> str:
+        return f"{self._url} is not the rig's: leave --broker out, and it has its own"
 
     def close(self) -> None:
         pass

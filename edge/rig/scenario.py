@@ -134,20 +134,56 @@ class Vehicle(Struct, frozen=True, kw_only=True):
     ] = 0.0
 
 
+class Detector(Struct, frozen=True, kw_only=True):
+    """Which loop of the site a detector of a log is."""
+
+    detector: Annotated[
+        str,
+        Meta(
+            pattern=r"[^\0]{1,64}",
+            description="As the log calls it: the number of a controller's detector, the name of a "
+            ".vlog file.",
+            extra={"form": "1 to 64 characters"},
+        ),
+    ]
+    loop: Annotated[
+        str, Meta(description="`north_1` is the lead loop of that lane, `north_1.trail` the other.")
+    ]
+
+
 class Trace(Struct, frozen=True, kw_only=True):
-    """Recorded traffic in place of made one: all loop edges of the site come from the file."""
+    """Recorded traffic in place of made one: all loop edges of the site come from the file. So do
+    those of other contacts (pulses, signals, doors, bays) that it has, unless `lanes` are chosen.
+    """
 
     file: Annotated[FileName, Meta(description="What was recorded.")]
     kind: Annotated[
-        Literal["edges", "vehicles", "indiana", "iris", "sumo"],
+        Literal["edges", "recording", "vehicles", "indiana", "iris", "sumo"],
         Meta(
-            description="Edges as `rig record` writes them; a table of vehicles (t_s, lane, "
-            "speed_kmh, length_m); a controller's Indiana log; IRIS' .vlog; SUMO's instant "
-            "induction loop output."
+            description="Edges as `rig record` writes them; a recording of the flight recorder; a "
+            "table of vehicles (t_s, lane, speed_kmh, length_m); a controller's Indiana log (CSV "
+            "or Parquet); IRIS' .vlog, or the folder of a day with a file for each detector; "
+            "SUMO's instant induction loop output."
         ),
     ]
     lanes: Annotated[
         tuple[Name, ...] | None, Meta(description="Only these; all that it names, if left out.")
+    ] = None
+    skip_s: Annotated[
+        Moment,
+        Meta(
+            description="Second 0 of the scenario is so far into the file. That of an Indiana log "
+            "begins with the minute of its first event, a .vlog with its midnight."
+        ),
+    ] = 0.0
+    signal: Annotated[str, Meta(description="Of an Indiana log with several signals: which.")] = ""
+    detectors: Annotated[
+        tuple[Detector, ...] | None,
+        Meta(
+            description="Of `indiana` and `iris`: which detector is which loop. If left out, they "
+            "are called as the lines of the site are: D5 for detector 5, or as the .vlog file.",
+            extra={"form": 'a list such as [{detector = "5", loop = "north_1"}]'},
+        ),
     ] = None
 
 

@@ -18,13 +18,14 @@ from edge.core import ConfigError
 from edge.durable.readfile import is_regular_file
 from edge.rig import expectationchecks, faultchecks, stimuluschecks
 from edge.rig.faultcatalogue import FaultKind
-from edge.rig.scenario import DAY_S, TABLES, VERSION, About, Condition, Scenario
+from edge.rig.scenario import DAY_S, TABLES, VERSION, About, Condition, Detector, Scenario
 from edge.rig.scenariosite import ScenarioSite
 
 SCENARIO: Final = "scenario"
 ROWS_LIMIT: Final = 1000  # tables of one name
 CONDITIONS_LIMIT: Final = 8
 PAIRS_LIMIT: Final = 1000
+DETECTORS_LIMIT: Final = 256
 NUMBER_LIMIT: Final = 1e12  # what is larger, no device measures
 UNKNOWN: Final = About(name="-", site="-", duration_s=DAY_S, settle_s=DAY_S)
 """In place of a [scenario] that is wrong: it forbids no moment, and the rest can be checked."""
@@ -104,6 +105,8 @@ def _rows(draft: FileDraft, name: str, model: type[Struct]) -> Iterator[tuple[Ke
         extra: dict[str, Any] = {}
         if name == "fault":
             extra["when"] = _conditions(draft, (*path, "when"), values.get("when"))
+        if name == "trace":
+            extra["detectors"] = _detectors(draft, (*path, "detectors"), values.get("detectors"))
         if name == "value":
             extra["curve"] = _curve(draft, (*path, "curve"), values.get("curve"))
         made = draft.table(model, path, values, extra)
@@ -119,6 +122,17 @@ def _conditions(draft: FileDraft, path: KeyPath, listed: Any) -> tuple[Condition
                      'conditions such as {state = "queue", above = 1000} belongs here')  # fmt: skip
         return None
     made = [draft.table(Condition, (*path, n), one) for n, one in enumerate(listed)]
+    return tuple(one for one in made if one is not None)
+
+
+def _detectors(draft: FileDraft, path: KeyPath, listed: Any) -> tuple[Detector, ...] | None:
+    if listed is None:
+        return None
+    if not isinstance(listed, list) or not 1 <= len(listed) <= DETECTORS_LIMIT:
+        draft.report(path, f"{show_value(listed)} does not fit; a list of 1 to {DETECTORS_LIMIT} "
+                     'such as {detector = "5", loop = "north_1"} belongs here')  # fmt: skip
+        return None
+    made = [draft.table(Detector, (*path, n), one) for n, one in enumerate(listed)]
     return tuple(one for one in made if one is not None)
 
 

@@ -1,7 +1,8 @@
 """The broker of the layer `sim`: small, in this process, in virtual time; it answers at once.
 
-It keeps what was published, and answers each message of QoS 1. Nobody else is connected to it, so
-it hands on nothing. MQTT 5.0, chapters 2.1.4, 3.1 to 3.4, 3.8, 3.12 and 3.14; and 3.1.1.
+It keeps what was published, and answers each message of QoS 1, or refuses each while its quota is
+`used_up`. Nobody else is connected to it, so it hands on nothing. MQTT 5.0,
+chapters 2.1.4, 3.1 to 3.4, 3.8, 3.12 and 3.14; and 3.1.1.
 """
 
 import selectors
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from edge.platform.subscription import ArrivedMessage
+from edge.rig.brokerquota import QUOTA_EXCEEDED
 from edge.rig.virtualsocket import Address
 from edge.rig.virtualtime import VirtualTime
 
@@ -41,6 +43,9 @@ class SimBroker:
         self.world, self.place = world, place
         self.published: list[tuple[int, ArrivedMessage]] = []
         """When it came (ns of the virtual clock), and what."""
+        self.used_up = False
+        """Its quota: it refuses each message."""
+        self.refused = 0
         self._end = False
         self._clients: dict[socket.socket, _Client] = {}
         self._listener: socket.socket | None = None
@@ -149,6 +154,12 @@ class SimBroker:
         number = b""
         if kind & 0x06:
             number, at = body[at : at + 2], at + 2
+        if self.used_up:
+            self.refused += 1
+            if client.version != V5:  # which has no word for it
+                self._forget(client)
+                return b""
+            return b"\x40\x03" + number + bytes((QUOTA_EXCEEDED,)) if number else b""
         content_type = ""
         if client.version == V5:
             content_type, at = _content_type(body, at)

@@ -83,6 +83,7 @@ class SimLayer:
         self._zero_ns = MONO_0
         self._read = 0  # messages of the broker that were given to the caller
         self._begun: dict[str, tuple[int, LinkCounts]] = {}  # what had gone through before
+        self._refused: dict[str, int] = {}  # messages that the broker had refused before
         self._healing: dict[str, contextlib.ExitStack] = {}
         self._witness, self._own = BoxWitness(), dict[str, tuple[Fault, float]]()
 
@@ -186,6 +187,7 @@ class SimLayer:
         if fault.target in SYSTEM and fault.target not in UPLINK:
             self._own[fault.name] = fault, amount
             self._witness.begin(fault, world.offset_ns / NS)
+        self._refused[fault.name] = self._broker.refused
         with world.conducted(), self._stack_of(fault) as stack:
             match fault.target, fault.kind:
                 case "broker", "down":
@@ -193,6 +195,9 @@ class SimLayer:
                     stack.callback(self._broker.down, False)
                 case "broker", "flap":
                     stack.enter_context(self._flapping(round(amount * NS)))
+                case "broker", "quota":
+                    self._broker.used_up = True
+                    stack.callback(setattr, self._broker, "used_up", False)
                 case "link", "reset":
                     self._link.reset()
                 case "link", mode if mode in MODES:
@@ -224,6 +229,10 @@ class SimLayer:
         after, now_s = self._link.counts, self.now_s()
         grown = {name: getattr(after, name) - getattr(before, name) for name in LINK_TEXTS}
         through = self._wires.activity() - activity
+        if fault.kind == "quota":
+            refused = self._broker.refused - self._refused[fault.name]
+            text = f"{refused} messages were refused"
+            return through, [Evidence(t_s=now_s, text=text)] if refused else []
         if fault.target not in UPLINK:
             return through, self._witness.evidence(fault)
         seen = [f"{count} {LINK_TEXTS[name]}" for name, count in grown.items() if count]

@@ -8,7 +8,13 @@ from typing import Any, Final
 from edge.config.draft import FileDraft
 from edge.config.keylines import KeyPath
 from edge.config.problem import show_value, suggest
+from edge.core import ConfigError
 from edge.durable.readfile import read_beginning
+from edge.gateway.recordingfile import RecordingError, read_head
+from edge.recordings.controllerlog import COLUMNS as LOG_COLUMNS
+from edge.recordings.irisvlog import SUFFIX, log_day
+from edge.recordings.tablefile import read_table
+from edge.rig.recordedcontacts import full_loop, loop_lines
 from edge.rig.scenario import About, Signal, Trace, Traffic, Value, Vehicle
 from edge.rig.scenariosite import ScenarioSite
 
@@ -19,6 +25,10 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "vehicles": ("t_s", "lane", "speed_kmh", "length_m"),
 }
 """What the first line of a trace has to be, of kinds that are tables of ours."""
+TRACE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "detectors": ("indiana", "iris"),
+    "signal": ("indiana",),
+}
 PACKED: Final = b"\x1f\x8b"  # gzip
 TIME: Final = "t_s"
 CURVE_ENDS: Final = "its times have to grow from pair to pair"
@@ -33,6 +43,7 @@ def check_stimuli(
     for path, vehicle in rows["vehicle"]:
         _vehicle(draft, path, vehicle, about)
     for path, trace in rows["trace"]:
+        _trace(draft, path, trace)
         _trace_file(draft, path, trace, folder)
     for path, value in rows["value"]:
         _value(draft, path, value, folder)
@@ -45,6 +56,8 @@ def check_stimuli(
         if lane not in site.site.lanes:
             draft.report(path, f"no lane is called {show_value(lane)}; "
                          + suggest(lane, site.site.lanes))  # fmt: skip
+    for path, trace in rows["trace"]:
+        _trace_loops(draft, path, trace, site)
     for path, signal in rows["signal"]:
         _signal(draft, path, signal, site)
     for path, value in rows["value"]:
@@ -113,16 +126,56 @@ def _lanes_of_traces(draft: FileDraft, rows: Rows) -> None:
         taken |= set(trace.lanes)
 
 
+def _trace(draft: FileDraft, path: KeyPath, trace: Trace) -> None:
+    """Keys that belong to some kinds only."""
+    for key, kinds in TRACE_KEYS.items():
+        if draft.written(*path, key) and trace.kind not in kinds:
+            draft.report((*path, key), f"belongs to kind = {' or '.join(kinds)}; leave it out")
+    seen: set[str] = set()
+    for number, one in enumerate(trace.detectors or ()):
+        loop = full_loop(one.loop)
+        if loop in seen:
+            draft.report((*path, "detectors", number), f"{one.loop} is another detector already")
+        seen.add(loop)
+
+
+def _trace_loops(draft: FileDraft, path: KeyPath, trace: Trace, site: ScenarioSite) -> None:
+    loops = [one.source for one in loop_lines(site.site).values()]
+    for number, one in enumerate(trace.detectors or ()):
+        if full_loop(one.loop) not in loops:
+            draft.report((*path, "detectors", number), f"no loop is called {show_value(one.loop)}; "
+                         + suggest(one.loop, loops))  # fmt: skip
+
+
 def _trace_file(draft: FileDraft, path: KeyPath, trace: Trace, folder: Path) -> None:
-    place = folder / trace.file
-    if trace.kind == "iris" and place.is_dir():
-        return  # of a day, with a file for each detector
-    head = _head(draft, (*path, "file"), place)
+    """As far as its beginning tells; the whole file is read when it is played."""
+    place, where = folder / trace.file, (*path, "file")
+    if trace.kind == "iris" and place.is_dir():  # of a day, with a file for each detector
+        if not any(place.glob(f"*{SUFFIX}")):
+            draft.report(where, f"{place} has no {SUFFIX} file in it")
+        return
+    head = _head(draft, where, place)
+    if head is None:
+        return
+    try:
+        match trace.kind:
+            case "iris":
+                log_day(place)
+                if place.suffix.lower() != SUFFIX:
+                    draft.report(where, f"{place}: logs of IRIS are called DETECTOR{SUFFIX}")
+            case "indiana":
+                next(read_table(place, LOG_COLUMNS), None)
+            case "recording":
+                read_head(place)
+    except ConfigError as error:
+        draft.report(where, str(error))
+    except (OSError, RecordingError) as error:
+        draft.report(where, f"{place}: {error}")
     wanted = COLUMNS.get(trace.kind)
-    if head is None or wanted is None or head.startswith(PACKED):
+    if wanted is None or head.startswith(PACKED):
         return
     if _columns(head) != list(wanted):
-        draft.report((*path, "file"), f"{place}: its first line is not {','.join(wanted)}")
+        draft.report(where, f"{place}: its first line is not {','.join(wanted)}")
 
 
 def _value(draft: FileDraft, path: KeyPath, value: Value, folder: Path) -> None:

@@ -18,9 +18,10 @@ from drivers.sim.loopcard import PULSE_S, LoopCard
 from drivers.sim.loops import Spell
 from drivers.sim.traffic import JAM_KMH, LEAST_GAP_S
 from edge.cabinet.cabinet import Cabinet
+from edge.rig.recordedcontacts import ContactChange, LoopSpell
 from edge.rig.runlog import Driven
 from edge.rig.scenario import Scenario
-from edge.rig.traces import LoopSpell, recorded_passages, recorded_spells
+from edge.rig.traces import recorded_contacts, recorded_passages, recorded_spells
 from edge.rig.vehicles import (
     Passage,
     cycle_of,
@@ -120,11 +121,16 @@ class StreetPlay:
         self._site, self._cabinet, self._timeline = site, cabinet, cabinet.timeline
         self._signals = signals_of(scenario, site)
         self._spells = recorded_spells(scenario, site)
+        self._changes = recorded_contacts(scenario, site)
         self._lanes: dict[str, LaneTraffic] = {}
         self.loops: dict[str, LoopRecord] = {}
         for played in cabinet.lines.values():
             self._lanes |= played.lanes
             self.loops |= {name: LoopRecord(card) for name, card in played.loops.items()}
+        contacts = (played.contacts.items() for played in cabinet.lines.values())
+        self._contacts = dict(chain.from_iterable(contacts))
+        for source in {change.source for change in self._changes}:
+            self._contacts[source].recorded = True
         chance = scenario.about.seed
         self._chances = {name: random.Random(f"{chance}/jam/{name}") for name in self._lanes}
         self._coming: dict[str, list[Passage]] = {name: [] for name in self._lanes}
@@ -146,6 +152,7 @@ class StreetPlay:
         for name in self._lanes:
             self._plan(name)
         self._plan_recorded(iter(self._spells))
+        self._plan_change(iter(self._changes))
 
     def add(self, one: Passage) -> Driven:
         """Somebody of whom the scenario does not tell, behind all that were added before. Gives
@@ -229,6 +236,16 @@ class StreetPlay:
             self._plan_recorded(rest)
 
         self._timeline.at(self._zero_ns + round(one.on_s * NS), close)
+
+    def _plan_change(self, rest: Iterator[ContactChange]) -> None:
+        if (one := next(rest, None)) is None:
+            return
+
+        def change(t_ns: int) -> None:
+            self._contacts[one.source].replay(bool(one.closed), t_ns)
+            self._plan_change(rest)
+
+        self._timeline.at(self._zero_ns + round(one.t_s * NS), change)
 
     def _span(self, from_s: float, to_s: float) -> Spell:
         return self._zero_ns + round(from_s * NS), self._zero_ns + round(to_s * NS)

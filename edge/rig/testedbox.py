@@ -71,10 +71,12 @@ def _missing(name: str) -> tuple[Any, ...]:
 
 def box_words(config: pytest.Config) -> BoxWords:
     """Of options, or else of the ini file: then a file is looked for beside that."""
-    found = {name: _word(config, name) for name in ("box", "adapter", "broker")}
+    found = {name: _word(config, name) for name in ("box", "adapter", "broker", "bench")}
+    if found["bench"]:
+        found["bench"] = str(_path(config, "bench", found["bench"]))
     if found["adapter"].endswith(TABLE_ENDING):
         found["adapter"] = str(_path(config, "adapter", found["adapter"]))
-    return BoxWords(**found, written="rig_{}")  # type: ignore[arg-type]  # three texts
+    return BoxWords(**found, written="rig_{}")  # type: ignore[arg-type]  # four texts
 
 
 def make_layer(config: pytest.Config, layer: LayerName, folder: Path) -> DrivableLayer:

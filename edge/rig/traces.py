@@ -1,62 +1,98 @@
-"""Recorded traffic of a scenario: edges of loops, tables of vehicles, and what SUMO writes.
-
-Logs of signal controllers and of IRIS become edges by `kerbstone import` first: which detector is
-which loop is written there, by hand.
-"""
+"""Recorded traffic of a scenario, of each kind that a `[[trace]]` may be."""
 
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 from xml.etree import ElementTree
 
 from edge.config import Site
 from edge.core import ConfigError
 from edge.recordings.edgefile import read_edge_rows
+from edge.rig.loggedtraces import logged_changes
+from edge.rig.recordedcontacts import (
+    EVERY_CONTACT,
+    ContactChange,
+    LoopSpell,
+    contact_lines,
+    loop_lines,
+    whole_spells,
+)
+from edge.rig.recordedinput import recorded_changes
 from edge.rig.scenario import Scenario, Trace
 from edge.rig.values import read_rows
 from edge.rig.vehicles import Passage
 
-IMPORTED: Final = ("indiana", "iris")
 SLOWEST_KMH: Final = 1.0
 SHORTEST_M: Final = 0.5
+LOOPS: Final = ("lead", "trail")
 VEHICLE_COLUMNS: Final = ("t_s", "lane", "speed_kmh", "length_m")
 
 
-class LoopSpell(NamedTuple):
-    """A recorded contact of a loop (`north_1.lead`): closed from, to, in seconds."""
-
-    loop: str
-    on_s: float
-    off_s: float
-
-
 def recorded_passages(scenario: Scenario, site: Site) -> list[Passage]:
-    """Vehicles of its traces. Raises ConfigError for a file that cannot be used."""
+    """Vehicles of its traces, those of the time of the scenario. Raises ConfigError for a file that
+    cannot be used."""
     found: list[Passage] = []
     for trace in scenario.traces:
         path = Path(scenario.file).parent / trace.file
-        if trace.kind in IMPORTED:
-            raise ConfigError(
-                f"{path}: make edges of it with `kerbstone import`, and name them with "
-                'kind = "edges"'
-            )
         if trace.kind == "vehicles":
             found += _chosen(_table(path), trace, site, path)
         elif trace.kind == "sumo":
             found += _chosen(_sumo(path), trace, site, path)
-    return found
+    return [one for one in found if 0 <= one.t_s < scenario.about.duration_s]
 
 
 def recorded_spells(scenario: Scenario, site: Site) -> list[LoopSpell]:
-    """Contacts of its recorded edges, in their order. Raises ConfigError."""
+    """When loops of its recorded edges and logs were closed, in their order, as far as that began
+    in the time of the scenario. Raises ConfigError."""
     found: list[LoopSpell] = []
     for trace in scenario.traces:
-        if trace.kind == "edges":
-            path = Path(scenario.file).parent / trace.file
-            found += _edges(path, _loops(site, trace.lanes))
-    return sorted(found, key=lambda spell: spell.on_s)
+        lanes = site.lanes if trace.lanes is None else trace.lanes
+        loops = {EVERY_CONTACT, *(f"{lane}.{role}" for lane in lanes for role in LOOPS)}
+        changes = (one for one in _changes(trace, scenario, site) if one.source in loops)
+        for loop, on_s, off_s in whole_spells(changes):
+            found.append(LoopSpell(loop, on_s - trace.skip_s, off_s - trace.skip_s))
+    within = (one for one in found if 0 <= one.on_s < scenario.about.duration_s)
+    return sorted(within, key=lambda spell: spell.on_s)
+
+
+def recorded_contacts(scenario: Scenario, site: Site) -> list[ContactChange]:
+    """How other contacts stood: pulses, signals, doors, bays, in the order of time; at 0 s each one
+    as it stood then. Those of traces of which no lanes are chosen. Raises ConfigError."""
+    sources = {one.source for one in contact_lines(site).values()}
+    found: list[ContactChange] = []
+    at_begin: dict[str, bool] = {}
+    for trace in scenario.traces:
+        if trace.lanes is not None:
+            continue
+        for change in _changes(trace, scenario, site):
+            t_s = change.t_s - trace.skip_s
+            if change.source not in sources or change.closed is None:
+                continue
+            if t_s <= 0:
+                at_begin[change.source] = change.closed
+                continue
+            # before its first edge it was otherwise
+            at_begin.setdefault(change.source, change.closed is change.found)
+            if t_s < scenario.about.duration_s:
+                found.append(change._replace(t_s=t_s))
+    begin = [ContactChange(source, closed, 0.0, True) for source, closed in at_begin.items()]
+    return begin + sorted(found, key=lambda change: change.t_s)
+
+
+def _changes(trace: Trace, scenario: Scenario, site: Site) -> Iterator[ContactChange]:
+    """In the order of time, in seconds of its file; nothing of a trace of vehicles."""
+    path = Path(scenario.file).parent / trace.file
+    match trace.kind:
+        case "edges":
+            return _edge_changes(path, site)
+        case "recording":
+            return recorded_changes(path)
+        case "indiana" | "iris":
+            return logged_changes(path, trace, site)
+    return iter(())
 
 
 def _chosen(found: Iterator[Passage], trace: Trace, site: Site, path: Path) -> Iterator[Passage]:
@@ -64,7 +100,7 @@ def _chosen(found: Iterator[Passage], trace: Trace, site: Site, path: Path) -> I
         if one.lane not in site.lanes:
             raise ConfigError(f"{path} names a lane {one.lane}, which the site has not")
         if trace.lanes is None or one.lane in trace.lanes:
-            yield one
+            yield replace(one, t_s=one.t_s - trace.skip_s)
 
 
 def _table(path: Path) -> Iterator[Passage]:
@@ -97,22 +133,8 @@ def _sumo(path: Path) -> Iterator[Passage]:
         raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
-def _loops(site: Site, lanes: Sequence[str] | None) -> dict[str, tuple[str, bool]]:
-    """Line -> the loop on it, and its level while the contact is closed."""
-    found = {}
-    for name, lane in site.lanes.items():
-        if lanes is None or name in lanes:
-            for role, line in (("lead", lane.lead), ("trail", lane.trail)):
-                if line is not None:
-                    shown = f"GPIO{int(line)}" if line.isdecimal() else line
-                    found[shown] = (f"{name}.{role}", lane.active == "high")
-    return found
-
-
-def _edges(path: Path, loops: Mapping[str, tuple[str, bool]]) -> Iterator[LoopSpell]:
-    """A contact that is closed when the recording begins or ends is left out: nobody knows how
-    long it was."""
-    began: dict[str, float] = {}
+def _edge_changes(path: Path, site: Site) -> Iterator[ContactChange]:
+    lines = contact_lines(site) | loop_lines(site)
     with ExitStack() as stack:
         try:
             opened = gzip.open if path.suffix == ".gz" else open
@@ -120,15 +142,14 @@ def _edges(path: Path, loops: Mapping[str, tuple[str, bool]]) -> Iterator[LoopSp
             for row in read_edge_rows(file):
                 if row.error:
                     raise ConfigError(f"{path} row {row.number}: {row.error}")
-                if row.unwatched is not None:
-                    began.pop(row.unwatched.line, None)
+                if row.unwatched is not None and row.unwatched.line in lines:
+                    source = lines[row.unwatched.line].source
+                    yield ContactChange(source, None, row.unwatched.mono_ns / 1e9)
                 edge = row.edge
-                if edge is None or edge.line not in loops:
+                if edge is None or edge.line not in lines:
                     continue
-                loop, active_high = loops[edge.line]
-                if edge.high is active_high:
-                    began[edge.line] = edge.mono_ns / 1e9
-                elif edge.line in began:
-                    yield LoopSpell(loop, began.pop(edge.line), edge.mono_ns / 1e9)
+                source, active_high = lines[edge.line]
+                closed, found = edge.high is active_high, edge.seqno == 0
+                yield ContactChange(source, closed, edge.mono_ns / 1e9, found)
         except (OSError, EOFError, UnicodeError) as error:
             raise ConfigError(f"{path} cannot be read: {error}") from error

@@ -1,5 +1,7 @@
 """The layer of real processes: the unmodified daemon, a real broker, faults and their healing."""
 
+import socket
+import ssl
 import sys
 import time
 from datetime import datetime
@@ -12,11 +14,13 @@ from edge.rig.box import ReaderAdapter, Said
 from edge.rig.boxprocess import KERBSTONE, BoxProcess, faketime
 from edge.rig.layer import NO_BOUND_S, LayerError
 from edge.rig.ptylayer import PtyLayer, PtyWish
+from edge.rig.rigbroker import OwnBroker
 from edge.rig.runlog import FaultSpan, RunLog
 from edge.rig.runner import run
 from edge.rig.scenario import Condition, Fault, Traffic, Value, Vehicle
 from edge.wire import decode
 from tests.kit.broker import BINARY
+from tests.kit.waiting import wait_until
 from tests.rig.scenes import scenario, write_site
 
 pytestmark = pytest.mark.skipif(
@@ -143,6 +147,74 @@ def test_a_full_disk_is_seen_to_be_full_and_stays_so(tmp_path: Path) -> None:
     assert (log.ending, log.text) == ("whole", "")
     told = [one.text for one in spans(log)["full"].evidence]
     assert (told[0], told[-1]) == ("0 bytes are free", "0 bytes are free")
+
+
+HAS_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+
+
+def test_a_broker_shows_a_certificate_that_has_ended_and_the_right_one_again(
+    tmp_path: Path,
+) -> None:
+    broker = OwnBroker(tmp_path / "broker", tls=True)
+    broker.start()
+    try:
+        assert broker.authority is not None
+        context = ssl.create_default_context(cafile=str(broker.authority))
+
+        def shakes_hands() -> bool:
+            with socket.create_connection((broker.host, broker.box_port), 10) as sock:
+                try:
+                    context.wrap_socket(sock, server_hostname=broker.host).close()
+                except ssl.SSLCertVerificationError as error:
+                    return error.verify_code != HAS_EXPIRED
+            return True
+
+        assert shakes_hands()
+        assert broker.refused_certificates() == 0
+        broker.show_certificate(ended=True)
+        wait_until(lambda: not shakes_hands())
+        wait_until(lambda: broker.refused_certificates() > 0)
+        broker.stop()
+        broker.start()  # it goes and comes back, and its certificate is the same
+        assert not shakes_hands()
+        broker.show_certificate(ended=False)
+        wait_until(shakes_hands)
+    finally:
+        broker.close()
+
+
+def test_what_speaks_no_tls_has_no_certificate(tmp_path: Path) -> None:
+    with pytest.raises(LayerError, match="speaks no TLS"):
+        OwnBroker(tmp_path / "broker").show_certificate(ended=True)
+    both = tuple(fault(kind, "broker", kind, 1.0, 2.0) for kind in ("quota", "expired_certificate"))
+    log = played(tmp_path, faults=both)
+    assert log.ending == "rig_failed"
+    assert "cannot have both" in log.text
+
+
+@pytest.mark.scene
+@pytest.mark.parametrize(
+    ("kind", "said", "issue"),
+    [
+        ("quota", "messages were refused", "broker_quota"),
+        ("expired_certificate", "connections were ended", "broker_untrusted"),
+    ],
+)
+def test_a_broker_that_refuses_loses_nothing(
+    tmp_path: Path, kind: str, said: str, issue: str
+) -> None:
+    cars = tuple(Vehicle(lane="north_1", at_s=float(t_s)) for t_s in range(1, 24))
+    refuses = fault("refuses", "broker", kind, 4.0, 12.0)
+    log = played(tmp_path, duration_s=25.0, settle_s=60.0, vehicles=cars, faults=(refuses,))
+    assert (log.ending, log.text) == ("whole", "")
+    found = spans(log)["refuses"]
+    assert said in found.evidence[0].text
+    assert found.through > 0
+    assert any(one.startswith(issue) for seen in log.seen for one in seen.issues)
+    assert max(one.queue or 0 for one in log.seen) > 5
+    assert log.seen[-1].queue == 0
+    counted = {one.seq: one.body["volume"] for one in windows(log, "north_1") if one.seq}
+    assert sum(counted.values()) == len(cars)
 
 
 ENDS = (sys.executable, "-c", "print('no such wire'); raise SystemExit(7)")

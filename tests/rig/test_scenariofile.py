@@ -270,8 +270,23 @@ def test_the_errors_of_the_site_file_are_told_with_its_lines(tmp_path: Path) -> 
     assert of_site.line == SITE[: SITE.index("unit = 1\n")].count("\n") + 1
 
 
-def test_a_fault_that_no_layer_can_do_is_told_with_the_reason_of_each(tmp_path: Path) -> None:
-    text = RIGHT.replace('target = "link"\nkind = "latency"', 'target = "broker"\nkind = "quota"')
+QUOTA = """
+[[fault]]
+name = "used_up"
+target = "broker"
+kind = "quota"
+at_s = 10
+for_s = 10
+[[expect]]
+name = "It refused"
+what = "in_force"
+fault = "used_up"
+"""
+
+
+def test_faults_that_no_layer_can_do_are_told_with_the_reason_of_each(tmp_path: Path) -> None:
+    slow = 'target = "disk"\nkind = "slow_fsync"'
+    text = RIGHT.replace('target = "link"\nkind = "latency"', slow) + QUOTA
     found = problems(tmp_path, text)
     assert {one.key for one in found} == {"scenario.layers"}
     assert [one.text.split(" ")[0] for one in found] == ["sim", "pty", "qemu", "bench"]

@@ -49,7 +49,7 @@ def test_what_is_wrong_in_one_value_is_refused(was: str, now: str, path: str) ->
 
 def test_every_key_has_a_meaning() -> None:
     defs = scenario_schema()["$defs"]
-    named = {model.__name__ for _, model in TABLES.values()} | {"About", "Condition"}
+    named = {model.__name__ for _, model in TABLES.values()} | {"About", "Condition", "Detector"}
     assert set(defs) == named
     for table in defs.values():
         assert all(each.get("description") for each in table["properties"].values())

@@ -156,6 +156,16 @@ def test_threads_of_others_stay_in_real_time(tmp_path: Path) -> None:
 # --- faults: what their scenarios in the library do not show ------------------------------------
 
 
+def test_a_quota_that_is_used_up_costs_no_record(tmp_path: Path) -> None:
+    log = lived(tmp_path, scenario(tmp_path, 300.0, fault("broker", "quota", 70.0, 120.0)))
+    assert seen(log, 150.0).connected
+    assert "broker_quota" in seen(log, 150.0).issues
+    assert seen(log, 185.0).queue > 3  # type: ignore[operator]
+    assert log.seen[-1].issues == ()
+    assert_complete(log)
+    assert "messages were refused" in span(log).evidence[0].text
+
+
 def test_a_killed_daemon_loses_nothing_that_was_taken(tmp_path: Path) -> None:
     kills = fault("gateway", "kill", 130.0), fault("gateway", "kill", 301.0)
     log = lived(tmp_path, scenario(tmp_path, 420.0, *kills))

@@ -15,7 +15,7 @@ from edge.core import ConfigError
 from edge.rig.scenario import Trace, Traffic, Value, Vehicle
 from edge.rig.streetplay import Difference, StreetPlay
 from edge.rig.values import at, pairs, sources
-from tests.rig.scenes import read_site, scenario
+from tests.rig.scenes import SIGNAL, read_site, scenario
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -26,9 +26,11 @@ CARS = (Traffic(lanes=("north_1", "north_2"), per_hour=900, spread_kmh=5.0),)
 class Street:
     """A cabinet whose time a test moves on."""
 
-    def __init__(self, folder: Path, duration_s: float = 300.0, **tables: Any) -> None:
+    def __init__(
+        self, folder: Path, duration_s: float = 300.0, more: str = "", **tables: Any
+    ) -> None:
         self.now_ns = 0
-        site = read_site(folder)
+        site = read_site(folder, more)
         placed = placed_site(site, desk_places(site, folder, {}))
         wish = StreetWish(Flow(0.0))
         self.cabinet = Cabinet(placed, street=wish, clock_ns=lambda: self.now_ns)
@@ -200,7 +202,6 @@ WRONG = [
     ("edges", "t_ms,line,level\n5,GPIO17,7\n", "row 2"),
     ("sumo", "<instantE1><instantOut", "cannot be read"),
     ("sumo", '<a><instantOut id="north_1" state="enter" speed="x"/></a>', "cannot be read"),
-    ("indiana", "", "kerbstone import"),
 ]
 
 
@@ -230,3 +231,21 @@ def test_a_series_that_is_wrong_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ConfigError, match=r"t\.csv"):
         pairs(Value(device="hut", point="humidity", series="t.csv"), tmp_path)
+
+
+def test_other_contacts_follow_a_recording_and_nothing_else(
+    street: Callable[..., Street], tmp_path: Path
+) -> None:
+    rows = ["t_ms,line,level", "0,GPIO6,=0", "1000,GPIO6,1", "4000,GPIO6,0", "900000,GPIO6,1"]
+    (tmp_path / "day.csv").write_text("\n".join(rows) + "\n")
+    one = street(more=SIGNAL, traces=(Trace(file="day.csv", kind="edges"),))
+    green = next(lines.contacts["green"] for lines in one.cabinet.lines.values())
+    shown = []
+    for t_s in (0.5, 2.0, 3.9, 5.0, 290.0):
+        one.until(t_s)
+        shown.append(green.closed())
+    assert shown == [True, False, False, True, True]  # the line is low while it is closed
+    other = street(more=SIGNAL, traces=(Trace(file="day.csv", kind="edges", lanes=("north_1",)),))
+    wishes = next(lines.contacts["green"] for lines in other.cabinet.lines.values())
+    other.until(290.0)
+    assert wishes.wishes > 4  # the usual cycle

@@ -3,6 +3,7 @@ bit, by another process; on another Python, too.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ import pytest
 
 from drivers.sim.sen55 import Sen55
 from edge.gateway.recordingfile import read_recording
+from edge.rig.scenariofile import check_scenario
+from edge.rig.traces import recorded_spells
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import AIR, KERBSTONE, LOOPS, ROOT, GatewayProcess, Records
 from tests.kit.street import LoopStreet
@@ -143,3 +146,33 @@ def test_a_person_makes_a_recording_and_a_test_of_it(
     failed = subprocess.run(pytest_, cwd=folder, env=env, capture_output=True, text=True)
     assert failed.returncode == 1
     assert "RecordingError: the site file is not the one of the recording" in failed.stdout
+
+
+def test_a_running_gateway_becomes_a_scenario_until_ctrl_c(
+    broker: Mosquitto, street: LoopStreet, tmp_path: Path
+) -> None:
+    box = GatewayProcess(tmp_path, broker, MODELS_OFF, LOOPS, AIR, period_s=2)
+    out = tmp_path / "recorded"
+    words = ["rig", "record", str(out), "--minutes", "10", "--config", str(box.config)]
+    box.start()
+    try:
+        street.drive(every_s=1.2)
+        wait_until(lambda: recorder(box, "list")["ring_s"] > 4)
+        command = [sys.executable, *KERBSTONE[1:], *words]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as recording:
+            wait_until(lambda: recorder(box, "list")["recordings"])
+            time.sleep(6.0)
+            recording.send_signal(signal.SIGINT)
+            said, _ = recording.communicate(timeout=60)
+        assert recording.returncode == 1, said
+        assert "look at them" in said
+    finally:
+        box.close()
+    checked = check_scenario(out / "scenario.toml")
+    assert checked.scenario.about.duration_s >= 6.0
+    (volume,) = [one for one in checked.scenario.expects if one.what == "volume"]
+    assert volume.equals is not None
+    assert volume.equals >= 3
+    spells = recorded_spells(checked.scenario, checked.site.site)
+    leads = [one for one in spells if one.loop.endswith(".lead")]
+    assert abs(len(leads) - volume.equals) <= volume.tolerance

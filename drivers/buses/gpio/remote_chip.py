@@ -210,7 +210,10 @@ class RemoteRequest:
 
 
 def _settings_map(settings: gpiod.LineSettings) -> dict[str, Any]:
-    """Settings in words that need no libgpiod on the other side."""
+    """Settings in words that need no libgpiod on the other side. Raises OSError (EOPNOTSUPP) for an
+    output that only pulls: a simulated chip has none."""
+    if settings.drive is not Drive.PUSH_PULL:
+        raise OSError(errno.EOPNOTSUPP, "a simulated chip drives its outputs both ways")
     return {
         "direction": "output" if settings.direction is Direction.OUTPUT else "input",
         "bias": BIAS[settings.bias],
