@@ -43,7 +43,7 @@ class ScenarioItem(pytest.Item):
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
-    ) -> str:  # type: ignore[override]
+    ) -> str:
         if isinstance(excinfo.value, ScenarioFailedError | RigFailedError | Problems):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
