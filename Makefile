@@ -25,6 +25,7 @@ help:
 	@echo "make long          what make test tries in part, as a whole: all examples, seeds and days"
 	@echo "make scenes        the tests that need real time: kills, hung buses, clocks that are set"
 	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
+	@echo "make rig-example   the example project of a supplier, with the wheel only, in an empty environment"
 	@echo "make crash         power cuts, kills at system calls, and damaged files; some 20 minutes"
 	@echo "make faults        every fault of docs/faults.md, with its outcome"
 	@echo "make late          100,000 questions to each meter's table over links that delay and repeat; LATE="

@@ -89,7 +89,7 @@ def test_every_target_that_shows_something_must_run() -> None:
     assert plain == {"test"}
     assert shown == {
         "long", "scenes", "outage", "crash", "late", "oracle", "kernel-test", "bench",
-        "cluster-test", "city-test", "web-test",
+        "cluster-test", "city-test", "web-test", "rig-example",
     }  # fmt: skip
     assert re.search(r"^SHOW = .*-m pytest -p tests\.mustrun$", text, re.MULTILINE)
     faults = (ROOT / "tests/faults/run.py").read_text(encoding="utf-8")

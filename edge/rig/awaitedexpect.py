@@ -23,7 +23,9 @@ from edge.config.draft import FileDraft
 from edge.core import ConfigError
 from edge.rig.expectationchecks import EXPECT_KEYS, check_expectations
 from edge.rig.judgedrun import JudgedRun, seconds
+from edge.rig.judgedvolume import EDGE_S
 from edge.rig.judging import judge_one
+from edge.rig.layer import NO_BOUND_S
 from edge.rig.outcome import Finding, not_evaluated
 from edge.rig.runlog import Heard
 from edge.rig.runner import settled
@@ -99,7 +101,11 @@ class AwaitedExpect:
     def _end_s(self, run: JudgedRun) -> float:
         """Up to then it has to be told; its own end, or the question."""
         end_s = run.frame(self.expect).until_s
-        return self._asked_s if end_s == inf else end_s
+        if end_s < inf:
+            return end_s
+        # a vehicle next to an end may count on either side of it: let there be none
+        apart = self.expect.what == "volume" and run.log.clock_bound_s < NO_BOUND_S
+        return self._asked_s + (EDGE_S + run.log.clock_bound_s if apart else 0.0)
 
     def _late_s(self, run: JudgedRun) -> float:
         return max(self._asked_s, self._end_s(run)) + self._wait_s

@@ -1,6 +1,6 @@
 """Layers by their names, each made from the words by which a person says what box is tried.
 
-The words are those of `kerbstone rig run` (`--box`), and of an ini file of pytest (`rig_box`).
+The words are those of `kerbstone rig run`, and of an ini file of pytest.
 """
 
 import shlex

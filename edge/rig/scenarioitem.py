@@ -7,7 +7,6 @@ from typing import Any, cast
 import pytest
 
 from edge.config import Problems
-from edge.rig.pytestplugin import SCENARIO_ENDING
 from edge.rig.scenario import LayerName
 from edge.rig.testedbox import (
     RigFailedError,
@@ -23,7 +22,7 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         for one in wanted_layers(self.config, None):
             layer = cast("LayerName", one.values[0])
-            name = f"{self.path.name.removesuffix(SCENARIO_ENDING)}[{layer}]"
+            name = f"{Path(self.path.stem).stem}[{layer}]"  # without .rig.toml
             item = ScenarioItem.from_parent(self, name=name, rig_layer=layer)
             for mark in one.marks:
                 item.add_marker(mark)

@@ -10,7 +10,9 @@ from typing import Final
 
 import pytest
 
-LIBRARY: Final = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+from edge.rig.boxprocess import faketime
+
+LIBRARY: Final = faketime()
 needs_faketime: Final = pytest.mark.skipif(
     LIBRARY is None, reason="libfaketime is not here: apt install libfaketime"
 )

@@ -81,6 +81,11 @@ def test_wrong_count(street, link, gateway, records):
         gateway.wait(4)
     records.expect("volume", name="two cars", source="north_1", equals=2)
 
+def test_lost_car(street, records):
+    with street.lane("north_1").fault("dead_pair"):
+        street.lane("north_1").drive()
+    records.expect("volume", source="north_1", true=True)
+
 def test_no_flag(street, records):
     street.lane("north_1").drive()
     records.expect("flag", source="north_1", key="chatter", wait_s=5)
@@ -225,6 +230,7 @@ def test_a_failure_shows_the_timeline(wrong: Ran) -> None:
 @pytest.mark.parametrize(
     ("test", "said"),
     [
+        ("lost_car", "Wanted 1 vehicles. Seen: 0 on north_1"),
         ("no_flag", "Wanted flag chatter of north_1 between 0 s and the end. It was not seen."),
         ("unseen_fault", "nothing went through while it lasted"),
         ("a_fault_without_a_with", "down_1 was in force: not evaluated"),
