@@ -134,9 +134,8 @@ def test_a_box_that_knows_nothing_of_the_rig_is_tried_on_its_wires(desk: Desk) -
     assert (log.ending, log.text) == ("whole", "")
     assert log.layer == "bench"
     found = {one.name: (one.verdict, one.text) for one in judge(played, log)}
-    assert {name: verdict for name, (verdict, _) in found.items()} == dict.fromkeys(
-        (one.name for one in expects), "pass"
-    ), found
+    assert [(name, text) for name, (verdict, text) in found.items() if verdict != "pass"] == []
+    assert set(found) >= {one.name for one in expects}
     assert 0 < log.clock_bound_s < 3.0
     assert len(log.driven) == len(CARS)
     assert (desk.folder / "off").exists()

@@ -92,7 +92,7 @@ def driven(bank: Bank, drive: OutputDrive, *, inverted: bool = False) -> list[st
 
 def self_tested(
     bank: Bank, circuit: str, wires: Mapping[str, Sequence[str]], low: str | None
-) -> Any:
+) -> list[tuple[str, str, str]]:
     """What the self-test says of each output. The pull-ups are those of the box."""
     for line in ("OUT0", "OUT1"):
         bank.pull(line, True)
