@@ -188,8 +188,8 @@ class BenchLayer:
         if ("power", "cut") not in kinds:
             return None
         if self._bench.power is None:
-            raise LayerError(f"{self._bench.file}: the scenario cuts the power: say in [power] what "
-                             "switches it")  # fmt: skip
+            raise LayerError(f"{self._bench.file}: the scenario cuts the power: say in [power] "
+                             "what switches it")  # fmt: skip
         supply = BoxSupply(self._bench.power)
         self._stack.callback(supply.close)
         return supply

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from edge.config import Site
 from edge.control.protocol import VerbError, ask_daemon
@@ -71,6 +71,8 @@ class KerbstoneAdapter:
         self._prefix, self._run_dir = site.uplink.prefix, run_dir
         self.shares_clock = run_dir is not None
         self._status: Mapping[str, Any] = {}
+        self._came: set[tuple[str, str, int]] = set()
+        """Numbers of records since it published its status."""
 
     def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
         if is_down(message.topic, self._prefix):
@@ -85,11 +87,12 @@ class KerbstoneAdapter:
         return [self._heard(t_s, zero_ns, topic, one) for one in found if one.kind != "last"]
 
     def look(self, t_s: float) -> Seen:
-        if self._run_dir is not None:
-            try:
-                self._status = ask_daemon(self._run_dir, "status", ASK_S) or {}
-            except (VerbError, OSError):  # it stands still, or is being killed
-                self._status = {}
+        if self._run_dir is None:
+            return self._published(t_s)
+        try:
+            self._status = ask_daemon(self._run_dir, "status", ASK_S) or {}
+        except (VerbError, OSError):  # it stands still, or is being killed
+            self._status = {}
         return seen_of(t_s, self._status)
 
     @property
@@ -98,10 +101,18 @@ class KerbstoneAdapter:
         told = _map(self._status.get("clock")).get("wall_s")
         return float(told) if isinstance(told, int) else None
 
+    def _published(self, t_s: float) -> Seen:
+        """By the status that it has published last: of what waited then, some has come since."""
+        seen = seen_of(t_s, self._status)
+        if seen.queue is None:
+            return seen
+        return structs.replace(seen, queue=max(0, seen.queue - len(self._came)))
+
     def _heard(self, t_s: float, zero_ns: int, topic: str, one: DecodedMessage) -> Heard:
         data = one.data
         if one.kind == "status":
             self._status = data
+            self._came.clear()
         stream = one.topic.stream or one.kind
         from_s = to_s = None
         if not self.shares_clock:
@@ -109,6 +120,8 @@ class KerbstoneAdapter:
         elif isinstance(mono := data.get("mono"), list):
             from_s, to_s = ((us * 1000 - zero_ns) / 1e9 for us in mono)
         seq = data.get("seq")
+        if isinstance(seq, int):
+            self._came.add((str(data.get("epoch", "")), stream, seq))
         return Heard(
             t_s=t_s, stream=stream, source=one.topic.source, epoch=str(data.get("epoch", "")),
             seq=seq if isinstance(seq, int) else 0, from_s=from_s, to_s=to_s,

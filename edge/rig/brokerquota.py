@@ -77,6 +77,7 @@ class QuotaProxy:
         try:
             server = self._loop.run_until_complete(asyncio.start_server(self._accept, HERE, 0))
         except OSError:
+            self._loop.close()
             self._ready.set()
             return
         self.port = server.sockets[0].getsockname()[1]

@@ -124,6 +124,7 @@ class Link:
                 asyncio.start_server(self._accept, *self._listen)
             )
         except OSError:
+            self._loop.close()
             self._ready.set()
             return
         self.port = server.sockets[0].getsockname()[1]

@@ -56,6 +56,9 @@ def test_of_a_gateway_elsewhere_the_wall_clock_counts(tmp_path: Path) -> None:
     assert (told.stream, told.from_s) == ("status", None)
     seen = adapter.look(5.0)
     assert (seen.queue, seen.connected, seen.issues) == (5, True, ("device_fails hut",))
+    for seq in (4, 5, 5):  # what comes after it does not wait any more, and counts once
+        adapter.hear(6.0, ZERO_NS, message(f"{UP}/traffic/north_1", record(seq=seq)))
+    assert adapter.look(7.0).queue == 3
 
 
 def test_copies_and_commands_are_no_records(tmp_path: Path) -> None:

@@ -49,10 +49,11 @@ def test_every_kind_but_a_recording_has_a_file_here() -> None:
 
 
 def test_a_contact_of_which_the_begin_or_the_end_is_not_known_is_left_out() -> None:
-    rows = [
-        ("a", True, 0.0, True), ("a", False, 1.0), ("a", True, 2.0), ("b", True, 2.5),
-        ("a", False, 3.0), ("a", True, 4.0), ("a", None, 5.0), ("a", False, 6.0),
-        ("*", None, 7.0), ("b", False, 8.0), ("b", True, 9.0),
+    rows: list[tuple[str, bool | None, float, bool]] = [
+        ("a", True, 0.0, True), ("a", False, 1.0, False), ("a", True, 2.0, False),
+        ("b", True, 2.5, False), ("a", False, 3.0, False), ("a", True, 4.0, False),
+        ("a", None, 5.0, False), ("a", False, 6.0, False), ("*", None, 7.0, False),
+        ("b", False, 8.0, False), ("b", True, 9.0, False),
     ]  # fmt: skip
     changes = [ContactChange(*row) for row in rows]
     assert [*whole_spells(changes)] == [LoopSpell("a", 2.0, 3.0)]
