@@ -250,6 +250,7 @@ STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
 
 APART: Final = ("from inside", "secrets", "the page", "five minutes later", "its trial",
                 "a file of the box's own", "a file that fills the memory")  # fmt: skip
+"""Trials need five minutes of a file that runs well before them, which those of the page are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
