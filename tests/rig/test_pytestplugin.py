@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from edge.rig.judging import judge, verdict_of
 from edge.rig.runfile import read_run
 from tests.rig.scenes import write_site
 
@@ -192,6 +193,9 @@ def test_a_box_does_what_its_tests_say(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "down_1: down of link" in text
     assert "http://" not in text.replace("http://www.w3.org", "")
+    for file in (tmp_path / "out").glob("*.json"):  # judged again it is the same
+        again = judge(*read_run(file))
+        assert verdict_of(again) == "pass", (file, again)
     scenario, log = read_run(page.with_suffix(".json"))
     assert [one.name for one in scenario.faults] == ["down_1"]
     assert len(scenario.vehicles) == len(log.driven) > 2
