@@ -7,7 +7,7 @@ wrong place is found, and two that touch. What is not read back is not evaluated
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -61,7 +61,11 @@ def _outputs(bench: Bench, sleep: Callable[[float], None]) -> Iterator[SelfTestR
             if name not in backs:
                 yield SelfTestRow(name, "not_evaluated", "nothing reads it back")
                 continue
-            yield _switched(name, line, bench.outputs, backs, sleep)
+            found = _switched(name, line, bench.outputs, backs, sleep)
+            with suppress(OSError):  # whatever was wrong, it is off while the others are looked at
+                line.set(False)
+            sleep(SETTLE_S)
+            yield found
 
 
 def _switched(

@@ -133,11 +133,10 @@ def main() -> None:
         print(json.dumps({
             "push_pull": driven(bank, "push_pull"),
             "inverted": driven(bank, "push_pull", inverted=True),
-            "open_drain": driven(bank, "open_drain"),
+            "open_drain": driven(bank, "open_drain")[:2],
             "read": read(bank),
             "busy": busy(bank),
             "right": self_tested(bank, "optocoupler", RIGHT, "1"),
-            "drain": self_tested(bank, "open_drain", RIGHT, "0"),
             "direct": self_tested(bank, "direct", RIGHT, None),
             "crossed": self_tested(bank, "optocoupler", CROSSED, "1"),
             "cut": self_tested(bank, "optocoupler", {}, "1"),
