@@ -27,7 +27,7 @@ from tests.kernel.offer import Offer, Unavailable, check_machine, offer
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 LOCK: Final = ROOT / "requirements/runtime.txt"
-PACKAGES: Final = ("kmod", "busybox-static", "udev", "python3")
+PACKAGES: Final = ("kmod", "busybox-static", "udev", "python3", "e2fsprogs")
 # ext4 asks for its check sum by a name that modules.dep does not know
 FIRST_MODULES: Final = (
     "virtio_pci", "virtio_blk", "crc32c_generic", "ext4", "9pnet_virtio", "9p",

@@ -28,11 +28,11 @@ def needed(wanted: Iterable[str], modules_dep: str) -> list[str]:
     return list(order)
 
 
-def initrd(busybox: Path, modules: Iterable[Path]) -> bytes:
-    """A compressed archive with `guest/first` as its first program."""
+def initrd(busybox: Path, modules: Iterable[Path], first: bytes = b"") -> bytes:
+    """A compressed archive with `first`, or guest/first, as its first program."""
     order = list(modules)
     files = {
-        "init": (HERE / "guest/first").read_bytes(),
+        "init": first or (HERE / "guest/first").read_bytes(),
         "bin/busybox": busybox.read_bytes(),
         "modules/order": "".join(f"{path.name}\n" for path in order).encode(),
         **{f"modules/{path.name}": path.read_bytes() for path in order},
