@@ -29,7 +29,7 @@ from edge.rig.boxprocess import KERBSTONE
 from edge.rig.boxtable import load_table
 from edge.rig.faultcatalogue import able_layers
 from edge.rig.judging import judge
-from edge.rig.layer import Layer
+from edge.rig.layer import Layer, LayerError
 from edge.rig.outcome import verdict_of
 from edge.rig.ptylayer import PtyLayer, PtyWish
 from edge.rig.runfile import write_run
@@ -42,7 +42,7 @@ from edge.terminal import echo
 MQTT: Final = "mqtt://"
 RUN_FILE: Final = "run.json"
 REPORTS: Final = {"html": "report.html", "junit": "junit.xml"}
-LOGS: Final = ("box.log", "broker/log")
+LOGS: Final = ("box.log", "broker/log", "guest1/console")
 PREFIX: Final = "kerbstone-rig-"
 CANNOT_RUN: Final = 3
 MQTT_LOG: Final = "mqtt"  # of the client library
@@ -67,7 +67,7 @@ def pty_layer(args: argparse.Namespace, folder: Path) -> Layer:
 
 def sim_layer(args: argparse.Namespace, folder: Path) -> Layer:
     """Raises ConfigError for a word that is for another layer."""
-    for word in ("box", "adapter", "broker", "on"):
+    for word in ("box", "adapter", "broker", "on", "guest"):
         if getattr(args, word):
             raise ConfigError(f"--{word}: the layer sim runs the daemon of this installation only")
     from edge.rig.simlayer import SimLayer  # the whole daemon
@@ -75,8 +75,26 @@ def sim_layer(args: argparse.Namespace, folder: Path) -> Layer:
     return SimLayer(folder)
 
 
+def qemu_layer(args: argparse.Namespace, folder: Path) -> Layer:
+    """Raises ConfigError for a word that is for another layer, or without a guest."""
+    for word in ("box", "adapter", "broker", "on"):
+        if getattr(args, word):
+            raise ConfigError(f"--{word}: the layer qemu runs the daemon of this installation only")
+    if args.guest is None:
+        raise ConfigError(
+            "--layer qemu needs --guest FOLDER; `make rig-qemu` in a checkout makes such a folder"
+        )
+    from edge.rig.guestparts import guest_parts
+    from edge.rig.qemulayer import QemuLayer
+
+    try:
+        return QemuLayer(folder, guest_parts(args.guest))
+    except LayerError as error:
+        raise ConfigError(str(error)) from error
+
+
 LAYERS: Final[Mapping[str, Callable[[argparse.Namespace, Path], Layer]]] = {
-    "sim": sim_layer, "pty": pty_layer,
+    "sim": sim_layer, "pty": pty_layer, "qemu": qemu_layer,
 }  # fmt: skip
 """Layer -> how it is made, with a folder of its own for everything of the run."""
 
@@ -89,7 +107,9 @@ def add_acts(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     add = parser.add_argument
     add("file", type=Path, metavar="SCENARIO", help="such as incident.toml")
     add("--layer", choices=[*LAYERS], default="pty", help="how: sim is this daemon in virtual "
-        "time, pty real processes on simulated wires, in real time (default)")  # fmt: skip
+        "time, pty real processes on simulated wires, in real time (default), qemu a guest with a "
+        "kernel of its own")  # fmt: skip
+    add("--guest", type=Path, metavar="FOLDER", help="of the layer qemu: what its guest is made of")
     add("--seed", type=_seed, metavar="N", help="draw other traffic than the scenario says")
     add("--box", default="", metavar="COMMAND|URL", help="the box under test (default: kerbstone)")
     add("--adapter", default="", metavar="MODULE:FUNCTION|FILE",

@@ -23,8 +23,8 @@ from edge.core import ConfigError
 from edge.core.release import VERSION
 from edge.rig.box import Adapter, KerbstoneAdapter
 from edge.rig.boxclock import measure
-from edge.rig.boxfaults import BoxFaults, BoxParts
-from edge.rig.boxprocess import KERBSTONE, BoxProcess
+from edge.rig.boxfaults import BoxFaults, BoxParts, FullDisk, process_power
+from edge.rig.boxprocess import KERBSTONE, BoxProcess, BoxUnderTest
 from edge.rig.ear import CameIn, Ear
 from edge.rig.layer import LayerError
 from edge.rig.link import Link
@@ -153,10 +153,7 @@ class PtyLayer:
         desk = self._desk(scenario, f"mqtt://127.0.0.1:{link.port}")
         disk = self._disk(scenario, desk.site)
         self._cabinet = self._play(scenario, desk)
-        run_dir = Path(desk.site.store.run_dir)
-        self._adapter = self._wish.adapter or KerbstoneAdapter(
-            desk.site, run_dir if self._wish.command is not None else None
-        )
+        self._adapter = self._wish.adapter or self._own_adapter(desk)
         self._ear = Ear(broker.host, broker.port, self._adapter.filters)
         self._ear.start()
         self._stack.callback(self._ear.stop)
@@ -164,9 +161,23 @@ class PtyLayer:
         self._process = self._start(desk, link, has_wall=has_wall)
         self._wait_until_it_reads(desk)
         self._begin()
-        parts = BoxParts(broker, link, self._process, disk, run_dir, has_wall)
+        parts = self._parts(desk, broker, link, disk, has_wall=has_wall)
         self._wires = WireFaults(self._cabinet, self._street, time.monotonic_ns, self._zero_ns)
         self._faults = BoxFaults(parts, self.now_s, self._wires.activity, self._answers)
+
+    def _own_adapter(self, desk: Desk) -> Adapter:
+        """Of a gateway of ours."""
+        run_dir = Path(desk.site.store.run_dir)
+        return KerbstoneAdapter(desk.site, run_dir if self._wish.command is not None else None)
+
+    def _parts(
+        self, desk: Desk, broker: RigBroker, link: Link, disk: FullDisk | None, *, has_wall: bool
+    ) -> BoxParts:
+        """What can be broken."""
+        process, run_dir = self._process, Path(desk.site.store.run_dir)
+        return BoxParts(
+            broker, link, process, disk, lambda: process_power(process, run_dir), has_wall
+        )
 
     def _watch_threads(self) -> None:
         """A thread of a simulator that falls makes its part silent for no good reason."""
@@ -196,7 +207,7 @@ class PtyLayer:
         self._stack.callback(desk.lock.release)
         return desk
 
-    def _disk(self, scenario: Scenario, site: Site) -> SmallDisk | None:
+    def _disk(self, scenario: Scenario, site: Site) -> FullDisk | None:
         if not any(fault.target == "disk" for fault in scenario.faults):
             return None
         disk = SmallDisk(Path(site.store.dir), DISK_BYTES)
@@ -219,7 +230,7 @@ class PtyLayer:
         self._stack.callback(cabinet.stop)
         return cabinet
 
-    def _start(self, desk: Desk, link: Link, *, has_wall: bool) -> BoxProcess | None:
+    def _start(self, desk: Desk, link: Link, *, has_wall: bool) -> BoxUnderTest | None:
         if self._wish.command is None:
             return None
         words = {"site": str(desk.file), "broker": f"mqtt://127.0.0.1:{link.port}"}

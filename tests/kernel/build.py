@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.kernel.initrd import needed
+from edge.rig.initrd import needed
 from tests.kernel.offer import Offer, Unavailable, check_machine, offer
 
 HERE: Final = Path(__file__).parent

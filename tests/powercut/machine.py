@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge.rig.initrd import initrd
+from edge.rig.qmp import Qmp
 from tests.kernel.build import ROOT, Built
-from tests.kernel.initrd import initrd
-from tests.kernel.qmp import Qmp
 
 HERE: Final = Path(__file__).parent
 MEMORY_MB: Final = 256
