@@ -42,7 +42,7 @@ from edge.terminal import echo
 MQTT: Final = "mqtt://"
 RUN_FILE: Final = "run.json"
 REPORTS: Final = {"html": "report.html", "junit": "junit.xml"}
-LOGS: Final = ("box.log", "broker/log", "guest1/console")
+LOGS: Final = ("box.log", "broker/log", "guest1/console", "guest1/qemu.log")
 PREFIX: Final = "kerbstone-rig-"
 CANNOT_RUN: Final = 3
 MQTT_LOG: Final = "mqtt"  # of the client library

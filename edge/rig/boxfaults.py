@@ -116,6 +116,9 @@ class BoxFaults:
         match fault.target, fault.kind:
             case "broker", "down" | "flap":
                 self._stop_broker(one)
+            case "broker", "expired_certificate":
+                one.counted = self._parts.broker.refusals()
+                self._parts.broker.show_ended(on=True)
             case "link", "reset":
                 one.counted = self._parts.link.counts.ended
                 self._parts.link.reset()
@@ -149,6 +152,8 @@ class BoxFaults:
         self._see(one)
         one.over = True
         match fault.target, fault.kind:
+            case "broker", "expired_certificate":
+                self._parts.broker.show_ended(on=False)
             case "broker", _:
                 if one.away:
                     self._start_broker(one)
@@ -202,6 +207,12 @@ class BoxFaults:
                 ended = self._parts.link.counts.ended - one.counted
                 self._tell(one, f"{ended} connections were cut")
                 one.over = True
+            case "broker", "expired_certificate":
+                refused = self._parts.broker.refusals()
+                if refused > one.counted:
+                    text = f"the box refused the certificate {refused - one.counted} times"
+                    self._tell(one, text)
+                    one.counted = refused
             case "link", "packet_loss":
                 again = self._net(one.fault).sent_again()
                 if again > one.counted:

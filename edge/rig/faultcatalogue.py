@@ -154,7 +154,7 @@ def _network() -> Iterator[FaultKind]:
                     MESSAGES, {"sim": "its broker takes every record", "pty": NO_QUOTA,
                                "qemu": NO_QUOTA, "bench": NO_QUOTA})  # fmt: skip
     yield FaultKind("broker", "expired_certificate", "its certificate has ended", MESSAGES,
-                    {"sim": NO_TLS, "pty": NO_TLS, "qemu": NO_TLS, "bench": NO_TLS})  # fmt: skip
+                    {"sim": NO_TLS, "pty": NO_TLS, "bench": NO_TLS})  # fmt: skip
     yield FaultKind("link", "down", "connections end at once, and none is made", MESSAGES)
     yield FaultKind("link", "reset", "each connection ends once, by a reset", MESSAGES,
                     heals=False)  # fmt: skip

@@ -49,7 +49,9 @@ class GuestError(Exception):
 
 class GuestMachine:
     """Runs when built. `ports`: bus -> the pseudo-terminal at the far end of its USB adapter, which
-    is plugged in at once. `disk` is the socket of its second disk. Raises LayerError.
+    is plugged in at once; "": one that is not. `disk` is the socket of its second disk.
+
+    Raises LayerError.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class GuestMachine:
             self._line.connect(str(folder / "hand"))
             for work in (self._listen, self._carry):
                 threading.Thread(target=work, name="rig-guest", daemon=True).start()
-            for bus in ports:
+            for bus in filter(ports.get, ports):
                 self.plug(bus)
             self._wait_until_it_is_up()
         except (OSError, QmpError) as error:
@@ -115,28 +117,27 @@ class GuestMachine:
             self._say({"pull": [line, high]})
 
     def plug(self, bus: str, port: str = "") -> None:
-        """Put the adapter of a bus in; `port` is another far end. Raises QmpError."""
+        """Put the adapter of a bus in; `port`: its far end, after `unplug`. Raises QmpError."""
         if port:
-            with contextlib.suppress(QmpError):
-                self._qmp("chardev-remove", id=f"far-{bus}")
             far = {"type": "serial", "data": {"device": port}}
             self._qmp("chardev-add", id=f"far-{bus}", backend=far)
+        self._qmp(
+            "device_add", driver="usb-serial", id=f"usb-{bus}", chardev=f"far-{bus}",
+            serial=self.serials[bus], bus="xhci.0",
+        )  # fmt: skip
+
+    def unplug(self, bus: str) -> None:
+        """Pull it out, and let go of its far end. Raises QmpError."""
+        self._qmp("device_del", id=f"usb-{bus}")
         end = time.monotonic() + PLUG_S
         while True:
             try:
-                self._qmp(
-                    "device_add", driver="usb-serial", id=f"usb-{bus}", chardev=f"far-{bus}",
-                    serial=self.serials[bus], bus="xhci.0",
-                )  # fmt: skip
+                self._qmp("chardev-remove", id=f"far-{bus}")
                 return
             except QmpError:
                 if time.monotonic() > end:
                     raise
-                time.sleep(0.2)  # it lets go of what was unplugged some time later
-
-    def unplug(self, bus: str) -> None:
-        """Pull it out. Raises QmpError."""
-        self._qmp("device_del", id=f"usb-{bus}")
+                time.sleep(0.1)  # it lets go of what was unplugged some time later
 
     def kill(self) -> None:
         """The power goes: no instruction more."""
@@ -224,7 +225,7 @@ def _command(
         "-chardev", f"socket,id=hand,path={folder}/hand,server=on,wait=off",
         "-device", "virtserialport,chardev=hand,name=rig",
         "-device", "qemu-xhci,id=xhci",
-        *(word for bus, path in ports.items()
+        *(word for bus, path in ports.items() if path
           for word in ("-chardev", f"serial,id=far-{bus},path={path}")),
         "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net",
         "-qmp", f"unix:{folder}/qmp,server=on,wait=off",

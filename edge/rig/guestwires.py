@@ -1,12 +1,11 @@
 """Carries the wires of a played cabinet to a guest: levels of lines, transfers on its I2C bus, and
-adapters that are pulled out when their far end is gone.
+where the far ends of its adapters are.
 """
 
 import errno
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +16,10 @@ from edge.cabinet.playedbus import PlayedI2c, PlayedPort
 from edge.config import GpioBus, I2cBus, Site
 from edge.rig.guestmachine import GuestMachine
 from edge.rig.layer import LayerError
-from edge.rig.qmp import QmpError
 
 HEAD: Final = struct.Struct("=IHH")  # as kerbstone_i2c has it
 MESSAGE: Final = struct.Struct("=HHHH")
 ANSWER: Final = struct.Struct("=Ii")
-WATCH_S: Final = 0.1
 
 
 class GuestWires:
@@ -39,7 +36,6 @@ class GuestWires:
         }
         self._levels: dict[str, bool] = {}
         self._lock = threading.Lock()
-        self._end = threading.Event()
         if self._chip:
             self._tap(cabinet.lines[self._chip].chip)
 
@@ -59,9 +55,14 @@ class GuestWires:
     def i2c(self) -> str:
         return self._i2c
 
+    def plugged(self, name: str) -> bool:
+        """Whether this is a bus that is played on a port."""
+        return name in self._ports
+
     def far_ends(self) -> dict[str, str]:
-        """Bus -> the pseudo-terminal that it is played on now."""
-        return {name: str(Path(wire.place).resolve()) for name, wire in self._ports.items()}
+        """Bus -> the pseudo-terminal that it is played on now; "" while it is unplugged."""
+        places = {name: Path(wire.place) for name, wire in self._ports.items()}
+        return {n: str(place.resolve()) if place.exists() else "" for n, place in places.items()}
 
     def transfer(self, asked: bytes) -> bytes:
         """Answer a transfer of the guest's bus, in the form of `kerbstone_i2c`."""
@@ -84,16 +85,8 @@ class GuestWires:
         with self._lock:
             self._machine = None
 
-    def watch(self, report: Callable[[str], None]) -> None:
-        """From now on adapters are pulled out and put in as the cabinet's ports go and come.
-        `report` hears of what QEMU refuses."""
-        threading.Thread(
-            target=self._watch, args=(report,), name="rig-adapters", daemon=True
-        ).start()
-
     def stop(self) -> None:
         """Always safe."""
-        self._end.set()
         self.detach()
 
     # inside
@@ -111,34 +104,6 @@ class GuestWires:
                     self._machine.pull(name, bool(level))
 
         chip.drive = driven  # type: ignore[method-assign]
-
-    def _watch(self, report: Callable[[str], None]) -> None:
-        there = self.far_ends()
-        known: GuestMachine | None = self._machine
-        while not self._end.wait(WATCH_S):
-            machine = self._machine
-            if machine is not known:  # one that was booted with what is there now
-                known, there = (
-                    machine,
-                    {n: p for n, p in self.far_ends().items() if Path(p).exists()},
-                )
-                continue
-            if machine is None:
-                continue
-            for name, wire in self._ports.items():
-                link = Path(wire.place)
-                now = str(link.resolve()) if link.exists() else ""
-                if now == there.get(name, ""):
-                    continue
-                try:
-                    if there.get(name):
-                        machine.unplug(name)
-                    if now:
-                        time.sleep(WATCH_S)
-                        machine.plug(name, now)
-                except (QmpError, OSError, ValueError) as error:
-                    report(f"the adapter of bus.{name} cannot be moved: {error}")
-                there[name] = now
 
 
 def unpacked(asked: bytes) -> tuple[int, list[I2cMessage]]:

@@ -43,6 +43,9 @@ class NbdServer:
         self._lock = threading.Lock()
         self._frozen = False
         self._clients: set[socket.socket] = set()
+        self._writes_left = 0  # until it freezes by itself; 0: it does not
+        self.frozen = threading.Event()
+        """The power is gone."""
 
     def start(self) -> None:
         """Raises OSError."""
@@ -60,11 +63,12 @@ class NbdServer:
     def freeze(self) -> None:
         """The moment of the cut: nothing that comes later is done, and all clients are gone."""
         with self._lock:
-            self._frozen = True
-            for client in self._clients:
-                with contextlib.suppress(OSError):
-                    client.shutdown(socket.SHUT_RDWR)
-            self._clients.clear()
+            self._freeze()
+
+    def freeze_after(self, writes: int) -> None:
+        """The moment of the cut is that of the so manieth write from now on: it is in the cache."""
+        with self._lock:
+            self._writes_left = writes
 
     def insert(self, disk: VolatileDisk) -> None:
         """Another disk, while it is frozen."""
@@ -74,7 +78,8 @@ class NbdServer:
     def thaw(self) -> None:
         """The power is there again."""
         with self._lock:
-            self._frozen = False
+            self._frozen, self._writes_left = False, 0
+            self.frozen.clear()
 
     # in the threads
 
@@ -126,12 +131,25 @@ class NbdServer:
                     code, answer = EINVAL, b""
             _reply(client, sending, handle, code, answer)
 
+    def _freeze(self) -> None:
+        """With the lock."""
+        self._frozen = True
+        for client in self._clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        self._clients.clear()
+        self.frozen.set()
+
     def _do(self, kind: int, offset: int, length: int, data: bytes) -> bytes:
         """Raises ValueError for what cannot be."""
         if kind == READ:
             return self._disk.read(offset, length)
         if kind == WRITE:
             self._disk.write(offset, data)
+            if self._writes_left:
+                self._writes_left -= 1
+                if not self._writes_left:
+                    self._freeze()
         elif kind == FLUSH:
             self._disk.settle(self._disk.mark())
         else:

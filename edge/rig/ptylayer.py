@@ -148,7 +148,7 @@ class PtyLayer:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._watch_threads()
         broker = self._broker()
-        link = Link(broker.host, broker.port, scenario.about.seed).start()
+        link = Link(broker.host, broker.box_port, scenario.about.seed).start()
         self._stack.callback(link.stop)
         desk = self._desk(scenario, f"mqtt://127.0.0.1:{link.port}")
         disk = self._disk(scenario, desk.site)
@@ -196,10 +196,13 @@ class PtyLayer:
 
     def _broker(self) -> RigBroker:
         url = self._wish.broker
-        broker: RigBroker = OtherBroker(url) if url else OwnBroker(self._folder / "broker")
+        broker: RigBroker = OtherBroker(url) if url else self._own_broker()
         self._stack.callback(broker.close)
         broker.start()
         return broker
+
+    def _own_broker(self) -> OwnBroker:
+        return OwnBroker(self._folder / "broker")
 
     def _desk(self, scenario: Scenario, url: str) -> Desk:
         source = Path(scenario.file).parent / scenario.about.site

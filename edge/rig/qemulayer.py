@@ -10,6 +10,7 @@ packets.
 """
 
 import contextlib
+import datetime
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from edge.platform.subscription import ArrivedMessage
 from edge.rig.box import Adapter, KerbstoneAdapter, seen_of
 from edge.rig.boxfaults import BoxParts, FullDisk
 from edge.rig.boxprocess import BoxUnderTest
+from edge.rig.brokercertificates import BrokerCertificates, make_broker_certificates
 from edge.rig.guestbox import GuestBox, GuestDisk, GuestNet
 from edge.rig.guestclock import GuestClock
 from edge.rig.guestmachine import GuestError, GuestMachine
@@ -34,9 +36,10 @@ from edge.rig.guestwires import GuestWires
 from edge.rig.layer import LayerError
 from edge.rig.link import Link
 from edge.rig.ptylayer import NS, PtyLayer
-from edge.rig.rigbroker import RigBroker
+from edge.rig.qmp import QmpError
+from edge.rig.rigbroker import OwnBroker, RigBroker
 from edge.rig.runlog import Heard, Seen
-from edge.rig.scenario import LayerName, Scenario
+from edge.rig.scenario import Fault, LayerName, Scenario
 
 HOST: Final = "10.0.2.2"  # what QEMU's network calls this machine
 HOME: Final = "/var/lib/rig"
@@ -45,6 +48,9 @@ SITE_FILE: Final = "/run/rig/site.toml"
 COMMAND: Final = ("-m", "edge.cli.main", "run", SITE_FILE)
 PORT_S: Final = 60.0
 LOOK_S: Final = 5.0
+UNPLUGGED: Final = "unplugged"
+EXPIRED: Final = "expired_certificate"
+CA_FILE: Final = "/run/rig/ca.crt"
 
 
 class GuestAdapter(KerbstoneAdapter):
@@ -75,6 +81,8 @@ class QemuLayer(PtyLayer):
         self.box = f"kerbstone {VERSION} in a guest"
         self._clock_of_guest = GuestClock(self._guest_clock)
         self._boots = 0
+        self._certificates: BrokerCertificates | None = None
+        self._port_names: dict[str, str] = {}
         self._box: GuestBox | None = None
         self._first: GuestMachine | None = None
 
@@ -87,7 +95,35 @@ class QemuLayer(PtyLayer):
             self._clock_of_guest.look()
         return super().look()
 
+    def open(self, scenario: Scenario) -> None:
+        if any(fault.kind == EXPIRED for fault in scenario.faults):
+            now = datetime.datetime.fromtimestamp(self._clock.now().wall_ns / NS, datetime.UTC)
+            folder = self._folder / "certificates"
+            self._certificates = make_broker_certificates(folder, HOST, now)
+        super().open(scenario)
+
+    def begin_fault(self, fault: Fault) -> None:
+        """An adapter is pulled out before its far end goes: QEMU minds the other order."""
+        if fault.kind == UNPLUGGED and self._guest_wires.plugged(fault.target):
+            self._move(fault, lambda: self._machine().unplug(fault.target))
+        super().begin_fault(fault)
+
+    def end_fault(self, fault: Fault) -> None:
+        super().end_fault(fault)
+        if fault.kind == UNPLUGGED and self._guest_wires.plugged(fault.target):
+            port = self._guest_wires.far_ends()[fault.target]
+            self._move(fault, lambda: self._machine().plug(fault.target, port))
+
     # inside
+
+    def _move(self, fault: Fault, move: Callable[[], None]) -> None:
+        try:
+            move()
+        except (QmpError, GuestError, OSError) as error:
+            raise LayerError(f"fault {fault.name}: the adapter does not move: {error}") from error
+
+    def _own_broker(self) -> OwnBroker:
+        return OwnBroker(self._folder / "broker", self._certificates)
 
     def _own_adapter(self, desk: Desk) -> Adapter:
         return GuestAdapter(desk.site, self._clock_of_guest, self._status)
@@ -105,7 +141,7 @@ class QemuLayer(PtyLayer):
         return cabinet
 
     def _start(self, desk: Desk, link: Link, *, has_wall: bool) -> BoxUnderTest | None:
-        url = f"mqtt://{HOST}:{link.port}"
+        url = f"{'mqtts' if self._certificates else 'mqtt'}://{HOST}:{link.port}"
 
         def boot() -> GuestMachine:
             return self._boot(desk, url)
@@ -113,7 +149,6 @@ class QemuLayer(PtyLayer):
         box = GuestBox(boot(), COMMAND, self._guest_disk, boot)
         self._box = box
         self._stack.callback(self._end_box, box)
-        self._guest_wires.watch(self._broken.append)
         box.start()
         return box
 
@@ -135,6 +170,9 @@ class QemuLayer(PtyLayer):
             wires.attach(machine)
             text = self._site_text(desk, self._places(desk.site, machine, places), url)
             machine.ask("write", file=SITE_FILE, text=text)
+            if self._certificates is not None:
+                ca = self._certificates.ca.read_text(encoding="ascii")
+                machine.ask("write", file=CA_FILE, text=ca)
             if self._box is not None:
                 self._box.machine = machine
             else:
@@ -158,7 +196,9 @@ class QemuLayer(PtyLayer):
             elif isinstance(bus, ModbusTcpBus):
                 places[name] = {"host": HOST, "port": bus.port}
             else:
-                places[name] = {"port": self._port(machine, machine.serials[name])}
+                if name not in self._port_names:
+                    self._port_names[name] = self._port(machine, machine.serials[name])
+                places[name] = {"port": self._port_names[name]}
         return places
 
     def _port(self, machine: GuestMachine, serial: str) -> str:
@@ -174,8 +214,11 @@ class QemuLayer(PtyLayer):
         self, desk: Desk, places: Mapping[str, Mapping[str, str | int]], url: str
     ) -> str:
         """The site file of the box: that of the desk, with the places of the guest."""
+        other = {("store", "run_dir"): RUN_DIR}
+        if self._certificates is not None:
+            other["uplink", "ca"] = CA_FILE
         changes = [
-            DeskChange(one.path, RUN_DIR) if one.path == ("store", "run_dir") else one
+            DeskChange(one.path, other.get(one.path, one.value))
             for one in desk_changes(places, Path(HOME), url)
         ]
         text = read_beginning(desk.file, FILE_LIMIT).decode("utf-8-sig")

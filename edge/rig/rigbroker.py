@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge.core.endpoint import endpoint
+from edge.rig.brokercertificates import BrokerCertificates
 from edge.rig.layer import LayerError
 from edge.rig.ports import free_port
 
@@ -20,6 +21,14 @@ READY_S: Final = 30.0
 STOP_S: Final = 30.0
 POLL_S: Final = 0.02
 INSTALL: Final = "mosquitto is not installed: `apt-get install mosquitto`, or give --broker URL"
+TLS_CONFIG: Final = """
+listener {port} 127.0.0.1
+socket_domain ipv4
+certfile {certificate}
+keyfile {key}
+"""
+EXPIRED: Final = b"alert certificate expired"  # what a client says that refuses one
+NO_CERTIFICATE: Final = "this broker shows no certificate that could end"
 CONFIG: Final = """
 listener {port} 127.0.0.1
 socket_domain ipv4
@@ -32,10 +41,13 @@ log_dest file {folder}/log
 
 
 class RigBroker(Protocol):
-    """`host` and `port` are where it listens."""
+    """`host` and `port` are where it listens for the rig, `box_port` where for the box."""
 
     host: str
     port: int
+
+    @property
+    def box_port(self) -> int: ...
 
     def start(self) -> None:
         """It listens. May be called again after `stop`. Raises LayerError."""
@@ -43,16 +55,24 @@ class RigBroker(Protocol):
     def stop(self) -> None:
         """It is gone. Always safe. Raises LayerError for one that is not ours."""
 
+    def show_ended(self, *, on: bool) -> None:
+        """From now on it shows a certificate that has ended, or a valid one. Connections end.
+        Raises LayerError for one that shows none."""
+
+    def refusals(self) -> int:
+        """How often a client has refused its certificate because that has ended."""
+
     def close(self) -> None:
         """The rig needs it no more. Always safe."""
 
 
 class OwnBroker:
-    """A mosquitto of this rig, with its files in `folder`."""
+    """A mosquitto of this rig, with its files in `folder`. `certificates`: the box has TLS."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificates: BrokerCertificates | None = None) -> None:
         self.host, self.port = HERE, 0
-        self._folder = folder
+        self._folder, self._certificates = folder, certificates
+        self._tls_port, self._ended = 0, False
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -62,7 +82,8 @@ class OwnBroker:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         file, user = self._folder / "mosquitto.conf", "user root\n"  # as root it would be another
-        file.write_text(CONFIG.format(port=self.port, folder=self._folder) + user, encoding="utf-8")
+        text = CONFIG.format(port=self.port, folder=self._folder) + user
+        file.write_text(text + self._tls(), encoding="utf-8")
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(
             [binary, "-c", str(file)], stdout=quiet, stderr=quiet, start_new_session=True
@@ -85,8 +106,31 @@ class OwnBroker:
             process.kill()
             process.wait(STOP_S)
 
+    @property
+    def box_port(self) -> int:
+        return self.port if self._certificates is None else self._tls_port
+
+    def show_ended(self, *, on: bool) -> None:
+        if self._certificates is None:
+            raise LayerError(NO_CERTIFICATE)
+        self._ended = on
+        self.stop()
+        self.start()
+
+    def refusals(self) -> int:
+        log = self._folder / "log"
+        return log.read_bytes().count(EXPIRED) if log.exists() else 0
+
     def close(self) -> None:
         self.stop()
+
+    def _tls(self) -> str:
+        files = self._certificates
+        if files is None:
+            return ""
+        self._tls_port = self._tls_port or free_port()
+        shown = files.ended if self._ended else files.valid
+        return TLS_CONFIG.format(port=self._tls_port, certificate=shown, key=files.key)
 
 
 class OtherBroker:
@@ -100,6 +144,16 @@ class OtherBroker:
         if place.tls:
             raise LayerError(f"--broker {url}: the link of a rig speaks no TLS: use mqtt://")
         self.host, self.port, self._url = place.host, place.port, url
+
+    @property
+    def box_port(self) -> int:
+        return self.port
+
+    def show_ended(self, *, on: bool) -> None:
+        raise LayerError(NO_CERTIFICATE)
+
+    def refusals(self) -> int:
+        return 0
 
     def start(self) -> None:
         if not _listens(self.host, self.port):

@@ -40,6 +40,9 @@ UP_S: Final = 240.0  # until the daemon has numbered something; some 5 s on an i
 WORK_S: Final = (0.3, 9.0)
 EARLY: Final = 0.2  # of the cuts: before the daemon works
 OFFLINE: Final = 0.4  # of the cycles: the way to the broker closes
+AT_WRITE: Final = 0.7  # of the cuts of a box that works: the cut is the moment of a write
+WRITES: Final = 24  # at most, from the chosen moment on
+WRITE_S: Final = 15.0  # a window ends each 2 s
 DRAIN_S: Final = 240.0
 STOP_S: Final = 120.0
 SITE: Final = """\
@@ -178,8 +181,8 @@ class DiskRun:
             elif self._listen(machine, began + UP_S, "given"):
                 self._up_s = time.monotonic() - began
                 self._work(machine)
-            cut_s = time.monotonic() - began
             self._server.freeze()
+            cut_s = time.monotonic() - began
             for one in machine.kill():
                 self._take(one)
         finally:
@@ -222,6 +225,11 @@ class DiskRun:
             self._link.set(LinkFault("down"))
             self._figures.counts["cuts while offline"] += 1
         self._listen(machine, end, "")
+        if self._chance.random() < AT_WRITE:
+            self._server.freeze_after(self._chance.randint(1, WRITES))
+            end = time.monotonic() + WRITE_S
+            while not self._server.frozen.is_set() and time.monotonic() < end:
+                self._listen(machine, time.monotonic() + 0.01, "")
 
     def _listen(self, machine: CutMachine, until_s: float, wanted: str) -> bool:
         """Take what it says until then, or until it has said this. Whether it has."""

@@ -141,6 +141,28 @@ def test_after_the_cut_nothing_is_answered_until_the_power_is_there_again(
     client.socket.close()
 
 
+def test_the_moment_of_a_cut_can_be_that_of_a_write(
+    honest: tuple[NbdServer, VolatileDisk],
+) -> None:
+    server, disk = honest
+    server.freeze_after(2)
+    client = Client(server.path)
+    client.send(1, 0, 512, b"1" * 512)
+    assert client.done() == (0, b"")
+    client.send(3, 0, 0)
+    assert client.done() == (0, b"")
+    assert not server.frozen.is_set()
+    client.send(1, 512, 512, b"2" * 512)
+    assert server.frozen.wait(10)
+    assert ended(client)
+    assert disk.durable[:1024] == b"1" * 512 + bytes(512)
+    assert disk.cut().writes == 1
+    server.thaw()
+    assert not server.frozen.is_set()
+    Client(server.path).socket.close()
+    client.socket.close()
+
+
 def test_a_flush_that_is_under_way_at_the_cut_promises_nothing(tmp_path: Path) -> None:
     server, disk = served(tmp_path, "slow")
     disk.manner = disk.manner._replace(flush_s=(5.0, 5.0))
