@@ -43,7 +43,7 @@ Transfer = Callable[[bytes], bytes]
 """What the guest's I2C adapter wants to know, and its answer: `kerbstone_i2c` has the form."""
 
 
-class GuestError(Exception):
+class GuestError(LayerError):
     """The hand in the guest could not do it, or does not answer. The text says what."""
 
 

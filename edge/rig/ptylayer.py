@@ -60,6 +60,8 @@ class PtyLayer:
     """`folder` is for everything of the run: site file, sockets, logs, stores."""
 
     name: LayerName = "pty"
+    ready_s = READY_S
+    """So long a box may take until it reads."""
 
     def __init__(self, folder: Path, wish: PtyWish | None = None) -> None:
         self._folder, self._wish = folder.absolute(), wish or PtyWish()
@@ -244,14 +246,14 @@ class PtyLayer:
 
     def _wait_until_it_reads(self, desk: Desk) -> None:
         """All lines are open, every device was asked, and it has reached its broker."""
-        end = time.monotonic() + READY_S
+        end = time.monotonic() + self.ready_s
         for what, reads in self._signs(desk):
             while not reads():
                 if self._process is not None and (why := self._process.ended()):
                     raise LayerError(why)
                 if time.monotonic() > end:
                     log = "" if self._process is None else f"; its log: {self._process.tail()}"
-                    raise LayerError(f"after {READY_S:.0f} s {what}{log}")
+                    raise LayerError(f"after {self.ready_s:.0f} s {what}{log}")
                 time.sleep(TICK_S)
 
     def _signs(self, desk: Desk) -> list[tuple[str, Callable[[], bool]]]:
