@@ -72,7 +72,9 @@ class GuestMachine:
         with (folder / "qemu.log").open("ab") as said:
             self._qemu = subprocess.Popen(
                 _command(parts, folder, first, disk, ports),
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+                # a leader of a session would get the far end of an adapter as its terminal, and
+                # a SIGHUP with its end
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, process_group=0,
             )  # fmt: skip
         self._line = socket.socket(socket.AF_UNIX)
         try:

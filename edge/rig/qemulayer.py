@@ -20,6 +20,7 @@ from edge.cabinet.cabinet import Cabinet
 from edge.cabinet.desk import Desk
 from edge.cabinet.deskfile import DeskChange, desk_changes, rewrite
 from edge.config import ModbusTcpBus, Site
+from edge.config.keylines import KeyPath
 from edge.config.tomlfile import FILE_LIMIT
 from edge.core.release import VERSION
 from edge.durable.readfile import read_beginning
@@ -105,7 +106,7 @@ class QemuLayer(PtyLayer):
         super().open(scenario)
 
     def begin_fault(self, fault: Fault) -> None:
-        """An adapter is pulled out before its far end goes: QEMU minds the other order."""
+        """An adapter is pulled out before its far end goes, as on a bench."""
         if fault.kind == UNPLUGGED and self._guest_wires.plugged(fault.target):
             self._move(fault, lambda: self._machine().unplug(fault.target))
         super().begin_fault(fault)
@@ -216,7 +217,7 @@ class QemuLayer(PtyLayer):
         self, desk: Desk, places: Mapping[str, Mapping[str, str | int]], url: str
     ) -> str:
         """The site file of the box: that of the desk, with the places of the guest."""
-        other = {("store", "run_dir"): RUN_DIR}
+        other: dict[KeyPath, str | int | None] = {("store", "run_dir"): RUN_DIR}
         if self._certificates is not None:
             other["uplink", "ca"] = CA_FILE
         changes = [

@@ -1,11 +1,19 @@
-"""Simulated GPIO lines in the guest's kernel, made and pulled through gpio-sim."""
+"""Simulated GPIO lines in the guest's kernel, made and pulled through gpio-sim.
 
+Source: Linux include/uapi/linux/gpio.h, struct gpio_v2_line_info.
+"""
+
+import fcntl
+import os
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 CONFIG: Final = Path("/sys/kernel/config/gpio-sim/rig")
 DEVICES: Final = Path("/sys/devices/platform")
+GET_LINE_INFO: Final = 0xC100B405  # GPIO_V2_GET_LINEINFO_IOCTL
+INFO_BYTES, OFFSET_AT, FLAGS_AT, USED = 256, 64, 72, 1
 
 
 class SimLines:
@@ -33,7 +41,11 @@ class SimLines:
 
     def used(self, name: str) -> bool:
         """Whether a program has requested it."""
-        import gpiod  # only the guest has it for sure
-
-        with gpiod.Chip(self.path) as chip:
-            return bool(chip.get_line_info(self._numbers[name]).used)
+        info = bytearray(INFO_BYTES)
+        struct.pack_into("=I", info, OFFSET_AT, self._numbers[name])
+        chip = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(chip, GET_LINE_INFO, info)
+        finally:
+            os.close(chip)
+        return bool(struct.unpack_from("=Q", info, FLAGS_AT)[0] & USED)
