@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 SECTOR: Final = 512
+LONG_ARE_RARE: Final = 4
 DiskKind = Literal["honest", "slow", "lying"]
 CutPolicy = Literal["nothing", "beginning", "any"]
 
@@ -30,7 +31,7 @@ class DiskManner(NamedTuple):
 
 DISKS: Final[dict[DiskKind, DiskManner]] = {
     "honest": DiskManner(),
-    "slow": DiskManner(flush_s=(0.02, 0.4)),
+    "slow": DiskManner(flush_s=(0.02, 0.6)),
     "lying": DiskManner(lies=True, cache_bytes=128 << 10),
 }
 
@@ -98,9 +99,10 @@ class VolatileDisk:
                 self._keep(self._waiting.popleft())
 
     def flush_takes_s(self) -> float:
-        """How long the next flush takes."""
+        """How long the next flush takes: mostly it is short, as a card's."""
+        low_s, high_s = self.manner.flush_s
         with self._lock:
-            return self._chance.uniform(*self.manner.flush_s)
+            return low_s + (high_s - low_s) * self._chance.random() ** LONG_ARE_RARE
 
     def mark(self) -> int:
         """A flush begins: it promises what was written so far, once it is settled."""
