@@ -9,6 +9,7 @@ should be, 1 something was lost, doubled or undeclared, or the rig sees no damag
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ def main() -> int:
         print(f"nothing was shown: there is no guest to boot: {reason}")
         return 2
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing of it is left running
     with tempfile.TemporaryDirectory(prefix="kerbstone-powercut-") as name:
         folder = Path(name)
         try:
