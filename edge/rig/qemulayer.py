@@ -251,10 +251,10 @@ class QemuLayer(PtyLayer):
     def _status(self) -> Mapping[str, Any]:
         """What the daemon says of itself; nothing while it does not answer."""
         try:
-            found: Mapping[str, Any] = self._machine().ask("ask", LOOK_S, verb="status")
+            found: Mapping[str, Any] | None = self._machine().ask("ask", LOOK_S, verb="status")
         except GuestError:
             return {}
-        return found
+        return found or {}  # no daemon runs there
 
     def _guest_clock(self) -> int:
         return int(self._machine().ask("clock", LOOK_S))
