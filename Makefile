@@ -15,7 +15,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: rig-example help pictures web-test web-pictures demo box test long scenes outage crash faults late rig rig-defects oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
+.PHONY: rig-example help pictures web-test web-pictures demo box test long scenes outage crash faults late rig rig-defects rig-qemu power-cut oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test city-test broker clean
 
 help:
@@ -36,6 +36,8 @@ help:
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
 	@echo "make mutants       wrong changes of the code that keeps and proves records; SEED=1, COUNT=300"
 	@echo "make kernel-test   the buses and drivers on a real kernel, in QEMU; makes its guest once"
+	@echo "make power-cut     a guest whose power goes, on an honest, a slow and a lying disk; CYCLES=3 for each, SEED="
+	@echo "make rig-qemu      a scenario on a guest with a real kernel, by kerbstone rig run; SCENARIO=NAME"
 	@echo "make web-test      the page in a browser (Debian's chromium), in an environment of its own"
 	@echo "make check         format, lint, types, imports, generated documents, licences"
 	@echo "make bench         ratios against peers, measured here"
@@ -135,6 +137,16 @@ mutants: venv
 kernel-test: venv
 	@.ci/tools
 	$(SHOW) -m kernel --timeout 1800 -s -rs $(PYTEST) tests/kernel
+
+# CYCLES for each of the disks; the last run must lose, or the rig sees nothing
+power-cut: venv
+	@.ci/tools
+	PYTHONPATH=. $(PY) -m tests.powercut.run --cycles $(or $(CYCLES),3) --seed $(or $(SEED),1) $(POWER_CUT)
+
+# in real time: the incident takes a quarter of an hour
+rig-qemu: venv
+	@.ci/tools
+	PYTHONPATH=. $(PY) -m tests.kernel.rigqemu $(SCENARIO)
 
 # the page in a real browser, beside a real daemon on simulated wires
 web-test: VENV = .venv-web

@@ -119,27 +119,27 @@ class PlayedI2c(PlayedBus):
     ) -> None:
         super().__init__(name, devices, timeline)
         self._chips = {one.address: one.sim for one in self.devices}
-        self._kernel = I2cKernel(self._chips)
+        self.kernel = I2cKernel(self._chips)
         self._path = path
-        self._server = I2cServer(self._kernel, path)
+        self._server = I2cServer(self.kernel, path)
 
     @property
     def place(self) -> str:
         return str(self._path)
 
     def open(self) -> None:
-        self._server = I2cServer(self._kernel, self._path)
+        self._server = I2cServer(self.kernel, self._path)
         self._server.start()
 
     def close(self) -> None:
         self._server.stop()
 
     def show(self, fault: str) -> None:
-        self._kernel.fault = errno.ETIMEDOUT if fault == "stuck" else 0
-        self._kernel.chips = {} if fault == "silent" else self._chips
+        self.kernel.fault = errno.ETIMEDOUT if fault == "stuck" else 0
+        self.kernel.chips = {} if fault == "silent" else self._chips
 
     def asked(self, device: PlayedDevice) -> int:
-        return self._kernel.asked[device.address]
+        return self.kernel.asked[device.address]
 
 
 class PlayedTcp(PlayedBus):

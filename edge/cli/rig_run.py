@@ -38,7 +38,7 @@ from edge.terminal import echo
 
 RUN_FILE: Final = "run.json"
 REPORTS: Final = {"html": "report.html", "junit": "junit.xml"}
-LOGS: Final = ("box.log", "broker/log")
+LOGS: Final = ("box.log", "broker/log", "guest1/console", "guest1/qemu.log")
 PREFIX: Final = "kerbstone-rig-"
 CANNOT_RUN: Final = 3
 MQTT_LOG: Final = "mqtt"  # of the client library
@@ -52,8 +52,9 @@ def add_acts(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     add = parser.add_argument
     add("file", type=Path, metavar="SCENARIO", help="such as incident.toml")
     add("--layer", choices=[*MAKERS], default="pty", help="how: sim is this daemon in virtual "
-        "time, pty real processes on simulated wires, in real time (default), bench a real box on "
-        "real wires")  # fmt: skip
+        "time, pty real processes on simulated wires, in real time (default), qemu a guest with a "
+        "kernel of its own, bench a real box on real wires")  # fmt: skip
+    add("--guest", type=Path, metavar="FOLDER", help="of --layer qemu: what its guest is made of")
     add("--seed", type=_seed, metavar="N", help="draw other traffic than the scenario says")
     add("--bench", type=Path, metavar="FILE", help="of --layer bench: which wire is which")
     add("--box", default="", metavar="COMMAND|URL", help="the box under test (default: kerbstone)")
@@ -86,8 +87,10 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--out {args.out}: {error.strerror or error}") from error
     with tempfile.TemporaryDirectory(prefix=PREFIX) as name, _terminable():
         folder = Path(name)
-        bench = "" if args.bench is None else str(args.bench)
-        words = BoxWords(args.box, args.adapter, args.broker, parse_ports(args.on), bench)
+        words = BoxWords(
+            args.box, args.adapter, args.broker, parse_ports(args.on),
+            bench=str(args.bench or ""), guest=str(args.guest or ""),
+        )  # fmt: skip
         layer: Layer = MAKERS[args.layer](words, folder)
         log = run_scenario(scenario, layer, (lambda t_s, text: None) if args.quiet else _progress)
         written = args.out is None or _keep(args.out, folder, log)

@@ -6,7 +6,7 @@ clock of the box is its own: it is measured with its bound, as of any box that i
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +181,7 @@ class BenchLayer:
         self._zero_ns, self._zero_wall_ns = now.mono_ns, now.wall_ns
         self._street.begin(self._zero_ns)
         self._wires = WireFaults(self._cabinet, self._street, time.monotonic_ns, self._zero_ns)
-        parts = BoxParts(broker, link, None, None, self._folder, has_wall=False, quota=quota)
+        parts = BoxParts(broker, link, None, None, no_power, has_wall=False, quota=quota)
         self._faults = BoxFaults(parts, self.now_s, self._wires.activity, lambda: True)
 
     def _take_supply(self, kinds: set[tuple[str, str]]) -> BoxSupply | None:
@@ -261,6 +261,11 @@ class BenchLayer:
             for _, seen in self._cuts.values():
                 if seen[-1].text.endswith("is cut"):
                     seen.append(Evidence(t_s=self.now_s(), text="the supply is on again"))
+
+
+def no_power() -> Iterator[str]:
+    """A bench has a supply of its own (`BoxSupply`)."""
+    return iter(())
 
 
 def played_part(site: Site, bench: Bench) -> Site:

@@ -6,19 +6,18 @@ and loses nothing that was written. What it loses of a real card shows on `qemu`
 
 import contextlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from edge.rig.boxprocess import BoxProcess
+from edge.rig.boxprocess import BoxUnderTest
 from edge.rig.brokerquota import QuotaProxy
 from edge.rig.layer import LayerError, NotHereError
 from edge.rig.link import Link, LinkFault, LinkMode
 from edge.rig.rigbroker import RigBroker
 from edge.rig.runlog import Evidence
 from edge.rig.scenario import Fault
-from edge.rig.smalldisk import SmallDisk
 
 MOST: Final = 20  # pieces of evidence of one fault
 RESTART_S: Final = 2.0  # as systemd waits before it starts it again (RestartSec)
@@ -43,20 +42,60 @@ class _Running:
     away: bool = False
 
 
+class FullDisk(Protocol):
+    """A disk that can be full. `small`: it is one of its own, and not that of the machine."""
+
+    @property
+    def small(self) -> bool: ...
+    def fill(self) -> None: ...
+    def free(self) -> None: ...
+    def free_bytes(self) -> int: ...
+
+
+class SlowDisk(Protocol):
+    """A disk whose flushes can take long, and are counted."""
+
+    def slow(self, flush_s: float) -> None: ...
+    def flushes(self) -> int: ...
+
+
+class LossyNet(Protocol):
+    """A network that can lose a share of the box's packets; TCP sends them again."""
+
+    def lose(self, share: float) -> None: ...
+    def sent_again(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class BoxParts:
     """What is there to be broken. `process` None: a box that somebody else runs; `disk` None: its
-    folder is no disk of its own. `run_dir` is gone with the power. `quota` stands before the
+    folder is no disk of its own; `slow_disk` None: that of this machine. `cut_power` lets the power
+    go, and says what is seen of it. `net` None: it loses no packets. `quota` stands before the
     broker where it has one.
     """
 
     broker: RigBroker
     link: Link
-    process: BoxProcess | None
-    disk: SmallDisk | None
-    run_dir: Path
+    process: BoxUnderTest | None
+    disk: FullDisk | None
+    cut_power: Callable[[], Iterator[str]]
     has_wall: bool
+    slow_disk: SlowDisk | None = None
+    net: LossyNet | None = None
     quota: QuotaProxy | None = None
+
+
+def process_power(process: BoxUnderTest | None, run_dir: Path) -> Iterator[str]:
+    """The power of a box that is a process of this machine: what lies in `run_dir` is memory."""
+    if process is not None:
+        yield f"process {process.kill()} was killed"
+    for path in run_dir.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+    yield f"{run_dir}, its memory, is empty"
 
 
 class BoxFaults:
@@ -93,12 +132,20 @@ class BoxFaults:
             case "link", kind if kind in LINK_MODES:
                 one.counted = self._effect(LINK_MODES[kind])
                 self._parts.link.set(LinkFault(LINK_MODES[kind], fault.amount or 0.0))
+            case "link", "packet_loss":
+                net = self._net(fault)
+                one.counted = net.sent_again()
+                net.lose(fault.amount or 0.0)
             case "gateway" | "power", "kill" | "cut":
                 self._kill(one)
             case "gateway", "stop":
                 self._process(fault).hold()
             case "disk", "full":
                 self._disk(fault).fill()
+            case "disk", "slow_fsync":
+                disk = self._slow_disk(fault)
+                one.counted = disk.flushes()
+                disk.slow(fault.amount or 0.0)
             case "clock", "jump":
                 self._jump(one)
             case _:
@@ -119,8 +166,12 @@ class BoxFaults:
             case "broker", _:
                 if one.away:
                     self._start_broker(one)
+            case "link", "packet_loss":
+                self._net(fault).lose(0.0)
             case "link", _:
                 self._parts.link.set(FINE)
+            case "disk", "slow_fsync":
+                self._slow_disk(fault).slow(0.0)
             case "gateway", "stop":
                 self._process(fault).go_on()
             case "disk", "full":
@@ -170,8 +221,14 @@ class BoxFaults:
             case "broker", "expired_certificate":
                 refused = self._parts.broker.refused_certificates()
                 self._see_more(one, refused, "connections were ended by who saw the certificate")
+            case "link", "packet_loss":
+                again = self._net(one.fault).sent_again()
+                self._see_more(one, again, "packets were sent again by the box")
             case "link", kind:
                 self._see_link(one, LINK_MODES[kind])
+            case "disk", "slow_fsync":
+                flushes = self._slow_disk(one.fault).flushes()
+                self._see_more(one, flushes, f"flushes took {one.fault.amount:g} s each")
             case "gateway" | "power", "kill" | "cut":
                 if self._start_s is None and self._answers():
                     self._tell(one, "the box answers again")
@@ -219,17 +276,12 @@ class BoxFaults:
 
     def _kill(self, one: _Running) -> None:
         process = self._process(one.fault)
-        pid = process.kill()
-        self._tell(one, f"process {pid} was killed")
-        self._start_s = self._now_s() + RESTART_S
         if one.fault.target == "power":
-            for path in self._parts.run_dir.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    with contextlib.suppress(FileNotFoundError):
-                        path.unlink()
-            self._tell(one, f"{self._parts.run_dir}, its memory, is empty")
+            for text in self._parts.cut_power():
+                self._tell(one, text)
+        else:
+            self._tell(one, f"process {process.kill()} was killed")
+        self._start_s = self._now_s() + RESTART_S
 
     def _jump(self, one: _Running) -> None:
         process, by_s = self._process(one.fault), one.fault.amount or 0.0
@@ -239,7 +291,7 @@ class BoxFaults:
         self._tell(one, f"its wall clock was set by {by_s:+g} s, and stands {beside_s:+g} s beside "
                    "that of this machine")  # fmt: skip
 
-    def _process(self, fault: Fault) -> BoxProcess:
+    def _process(self, fault: Fault) -> BoxUnderTest:
         if self._parts.process is None:
             raise NotHereError(f"fault {fault.name}: the box is not the rig's: nobody here can do "
                                "that to it")  # fmt: skip
@@ -250,12 +302,22 @@ class BoxFaults:
             raise LayerError(f"fault {fault.name}: nothing before the broker can refuse")
         return self._parts.quota
 
-    def _disk(self, fault: Fault) -> SmallDisk:
+    def _disk(self, fault: Fault) -> FullDisk:
         disk = self._parts.disk
         if disk is None or not disk.small:
             raise NotHereError(f"fault {fault.name}: a disk that can be full needs root: a small "
                                "file system is mounted for it")  # fmt: skip
         return disk
+
+    def _slow_disk(self, fault: Fault) -> SlowDisk:
+        if self._parts.slow_disk is None:
+            raise LayerError(f"fault {fault.name}: the disk of this layer is that of this machine")
+        return self._parts.slow_disk
+
+    def _net(self, fault: Fault) -> LossyNet:
+        if self._parts.net is None:
+            raise LayerError(f"fault {fault.name}: this layer loses no packets")
+        return self._parts.net
 
     def _tell(self, one: _Running, text: str) -> None:
         if len(one.told) < MOST:

@@ -15,7 +15,7 @@ from edge.rig.benchlayer import BenchLayer
 from edge.rig.box import Adapter, load_reader
 from edge.rig.boxprocess import KERBSTONE
 from edge.rig.boxtable import load_table
-from edge.rig.layer import DrivableLayer
+from edge.rig.layer import DrivableLayer, LayerError
 from edge.rig.ptylayer import PtyLayer, PtyWish
 from edge.rig.scenario import LayerName
 
@@ -26,8 +26,8 @@ TABLE_ENDING: Final = ".toml"
 @dataclass(frozen=True, slots=True)
 class BoxWords:
     """Empty words: the daemon of this installation, and a broker of the rig's own. `ports`: bus ->
-    a real serial port; `bench`: the file of a bench. `written` is how a person writes the name of a
-    word.
+    a real serial port; `bench`: the file of a bench; `guest`: the folder of a guest. `written` is
+    how a person writes the name of a word.
     """
 
     box: str = ""
@@ -35,6 +35,7 @@ class BoxWords:
     broker: str = ""
     ports: Mapping[str, str] = field(default_factory=dict)
     bench: str = ""
+    guest: str = ""
     written: str = "--{}"
 
 
@@ -42,8 +43,9 @@ def pty_layer(words: BoxWords, folder: Path) -> DrivableLayer:
     """Raises ConfigError for words that cannot be."""
     command: tuple[str, ...] | None = KERBSTONE
     broker, shown = words.broker, words.written.format
-    if words.bench:
-        raise ConfigError(f"{shown('bench')}: is for the layer bench")
+    for name, value in {"bench": words.bench, "guest": words.guest}.items():
+        if value:
+            raise ConfigError(f"{shown(name)}: is for another layer than pty")
     if words.box.startswith(MQTT):
         if broker:
             raise ConfigError(f"{shown('box')} mqtt://... names the broker of the box: leave "
@@ -61,7 +63,7 @@ def sim_layer(words: BoxWords, folder: Path) -> DrivableLayer:
     """Raises ConfigError for a word that is for another layer."""
     given = {
         "box": words.box, "adapter": words.adapter, "broker": words.broker, "on": words.ports,
-        "bench": words.bench,
+        "bench": words.bench, "guest": words.guest,
     }  # fmt: skip
     for name, value in given.items():
         if value:
@@ -72,9 +74,32 @@ def sim_layer(words: BoxWords, folder: Path) -> DrivableLayer:
     return SimLayer(folder)
 
 
+def qemu_layer(words: BoxWords, folder: Path) -> DrivableLayer:
+    """Raises ConfigError for a word of another layer, or without a guest."""
+    given = {
+        "box": words.box, "adapter": words.adapter, "broker": words.broker, "on": words.ports,
+        "bench": words.bench,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value:
+            raise ConfigError(f"{words.written.format(name)}: the layer qemu runs the daemon of "
+                              "this installation only")  # fmt: skip
+    if not words.guest:
+        raise ConfigError(f"the layer qemu needs {words.written.format('guest')}, a folder; "
+                          "`make rig-qemu` in a checkout makes such a folder")  # fmt: skip
+    from edge.rig.guestparts import guest_parts
+    from edge.rig.qemulayer import QemuLayer
+
+    try:
+        return QemuLayer(folder, guest_parts(Path(words.guest)))
+    except LayerError as error:
+        raise ConfigError(str(error)) from error
+
+
 def bench_layer(words: BoxWords, folder: Path) -> DrivableLayer:
     """Raises ConfigError for a word of another layer, and for a bench file that is wrong."""
-    for name, value in {"box": words.box, "broker": words.broker, "on": words.ports}.items():
+    given = {"box": words.box, "broker": words.broker, "on": words.ports, "guest": words.guest}
+    for name, value in given.items():
         if value:
             shown = words.written.format(name)
             raise ConfigError(f"{shown}: a bench file says that: leave it out")
@@ -86,7 +111,7 @@ def bench_layer(words: BoxWords, folder: Path) -> DrivableLayer:
 
 
 MAKERS: Final[Mapping[LayerName, Callable[[BoxWords, Path], DrivableLayer]]] = {
-    "sim": sim_layer, "pty": pty_layer, "bench": bench_layer,
+    "sim": sim_layer, "pty": pty_layer, "qemu": qemu_layer, "bench": bench_layer,
 }  # fmt: skip
 """Layer -> how it is made, with a folder of its own for everything of the run."""
 

@@ -24,8 +24,8 @@ from edge.core import ConfigError
 from edge.core.release import VERSION
 from edge.rig.box import Adapter, KerbstoneAdapter
 from edge.rig.boxclock import measure
-from edge.rig.boxfaults import BoxFaults, BoxParts
-from edge.rig.boxprocess import KERBSTONE, BoxProcess
+from edge.rig.boxfaults import BoxFaults, BoxParts, FullDisk, process_power
+from edge.rig.boxprocess import KERBSTONE, BoxProcess, BoxUnderTest
 from edge.rig.brokerquota import QuotaProxy
 from edge.rig.ear import CameIn, Ear
 from edge.rig.layer import LayerError
@@ -65,6 +65,8 @@ class PtyLayer:
     """`folder` is for everything of the run: site file, sockets, logs, stores."""
 
     name: LayerName = "pty"
+    ready_s = READY_S
+    """So long a box may take until it reads."""
 
     def __init__(self, folder: Path, wish: PtyWish | None = None) -> None:
         self._folder, self._wish = folder.absolute(), wish or PtyWish()
@@ -173,10 +175,7 @@ class PtyLayer:
         desk = self._desk(scenario, broker.authority)
         disk = self._disk(scenario, desk.site)
         self._cabinet = self._play(scenario, desk)
-        run_dir = Path(desk.site.store.run_dir)
-        self._adapter = self._wish.adapter or KerbstoneAdapter(
-            desk.site, run_dir if self._wish.command is not None else None
-        )
+        self._adapter = self._wish.adapter or self._own_adapter(desk)
         self._ear = Ear(broker.host, broker.port, self._adapter.filters)
         self._ear.start()
         self._stack.callback(self._ear.stop)
@@ -184,9 +183,25 @@ class PtyLayer:
         self._process = self._start(desk, broker.authority, has_wall=has_wall)
         self._wait_until_it_reads(desk)
         self._begin()
-        parts = BoxParts(broker, link, self._process, disk, run_dir, has_wall, quota)
+        parts = self._parts(desk, broker, link, disk, quota, has_wall=has_wall)
         self._wires = WireFaults(self._cabinet, self._street, time.monotonic_ns, self._zero_ns)
         self._faults = BoxFaults(parts, self.now_s, self._wires.activity, self._answers)
+
+    def _own_adapter(self, desk: Desk) -> Adapter:
+        """Of a gateway of ours."""
+        run_dir = Path(desk.site.store.run_dir)
+        return KerbstoneAdapter(desk.site, run_dir if self._wish.command is not None else None)
+
+    def _parts(
+        self, desk: Desk, broker: RigBroker, link: Link, disk: FullDisk | None,
+        quota: QuotaProxy | None, *, has_wall: bool,
+    ) -> BoxParts:  # fmt: skip
+        """What can be broken."""
+        process, run_dir = self._process, Path(desk.site.store.run_dir)
+        return BoxParts(
+            broker, link, process, disk, lambda: process_power(process, run_dir), has_wall,
+            quota=quota,
+        )  # fmt: skip
 
     def _watch_threads(self) -> None:
         """A thread of a simulator that falls makes its part silent for no good reason."""
@@ -205,8 +220,7 @@ class PtyLayer:
 
     def _broker(self, scenario: Scenario) -> RigBroker:
         url, tls = self._wish.broker, _shows(scenario, "expired_certificate")
-        own = self._folder / "broker"
-        broker: RigBroker = OtherBroker(url) if url else OwnBroker(own, tls=tls)
+        broker: RigBroker = OtherBroker(url) if url else self._own_broker(tls=tls)
         self._stack.callback(broker.close)
         broker.start()
         return broker
@@ -222,13 +236,16 @@ class PtyLayer:
         self._stack.callback(proxy.stop)
         return proxy
 
+    def _own_broker(self, *, tls: bool) -> OwnBroker:
+        return OwnBroker(self._folder / "broker", tls=tls)
+
     def _desk(self, scenario: Scenario, authority: Path | None) -> Desk:
         source = Path(scenario.file).parent / scenario.about.site
         desk = open_desk(source, self._folder / "desk", self._url, self._wish.ports, authority)
         self._stack.callback(desk.lock.release)
         return desk
 
-    def _disk(self, scenario: Scenario, site: Site) -> SmallDisk | None:
+    def _disk(self, scenario: Scenario, site: Site) -> FullDisk | None:
         if not any(fault.target == "disk" for fault in scenario.faults):
             return None
         disk = SmallDisk(Path(site.store.dir), DISK_BYTES)
@@ -255,7 +272,7 @@ class PtyLayer:
         self._stack.callback(cabinet.stop)
         return cabinet
 
-    def _start(self, desk: Desk, authority: Path | None, *, has_wall: bool) -> BoxProcess | None:
+    def _start(self, desk: Desk, authority: Path | None, *, has_wall: bool) -> BoxUnderTest | None:
         if self._wish.command is None:
             return None
         words = {"site": str(desk.file), "broker": self._url, "ca": str(authority or "")}
@@ -266,14 +283,14 @@ class PtyLayer:
 
     def _wait_until_it_reads(self, desk: Desk) -> None:
         """All lines are open, every device was asked, and it has reached its broker."""
-        end = time.monotonic() + READY_S
+        end = time.monotonic() + self.ready_s
         for what, reads in self._signs(desk):
             while not reads():
                 if self._process is not None and (why := self._process.ended()):
                     raise LayerError(why)
                 if time.monotonic() > end:
                     log = "" if self._process is None else f"; its log: {self._process.tail()}"
-                    raise LayerError(f"after {READY_S:.0f} s {what}{log}")
+                    raise LayerError(f"after {self.ready_s:.0f} s {what}{log}")
                 time.sleep(TICK_S)
 
     def _signs(self, desk: Desk) -> list[tuple[str, Callable[[], bool]]]:

@@ -32,6 +32,7 @@ WORDS: Final = {
     "box": "the command of a box that is not this gateway, or mqtt://HOST:PORT of one elsewhere",
     "adapter": "how its messages are read: a file .toml, or MODULE:FUNCTION",
     "broker": "the URL of a broker that is there",
+    "guest": "the folder of the guest, for the layer qemu",
     "bench": "the file of a bench: which wire is which, for the layer bench",
 }
 MARKS: Final = (

@@ -14,9 +14,13 @@ from typing import Final, Protocol
 
 from edge.core.endpoint import endpoint
 from edge.durable.atomicwrite import replace_file
+from edge.rig.brokercertificates import (
+    BrokerCertificate,
+    BrokerCertificates,
+    make_broker_certificates,
+)
 from edge.rig.layer import LayerError, NotHereError
 from edge.rig.ports import free_port
-from edge.rig.rigcertificates import BrokerCertificate, BrokerCertificates, make_certificates
 
 HERE: Final = "127.0.0.1"
 READY_S: Final = 30.0
@@ -50,7 +54,9 @@ class RigBroker(Protocol):
     host: str
     port: int
     box_port: int
-    authority: Path | None
+
+    @property
+    def authority(self) -> Path | None: ...
 
     def start(self) -> None:
         """It listens. May be called again after `stop`. Raises LayerError."""
@@ -71,11 +77,11 @@ class RigBroker(Protocol):
 
 class OwnBroker:
     """A mosquitto of this rig, with its files in `folder`. With `tls` the box comes to a listener
-    of its own."""
+    of its own, and knows this machine by the address `known_as`."""
 
-    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False, known_as: str = HERE) -> None:
         self.host, self.port, self.box_port = HERE, 0, 0
-        self._folder, self._tls = folder, tls
+        self._folder, self._tls, self._known_as = folder, tls, known_as
         self._certificates: BrokerCertificates | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -123,7 +129,9 @@ class OwnBroker:
             return ""
         self.box_port = self.box_port or free_port()
         if self._certificates is None:
-            self._certificates = make_certificates(self._folder / "certificates", self.host)
+            self._certificates = make_broker_certificates(
+                self._folder / "certificates", self._known_as
+            )
             self._show(self._certificates.right)
         return TLS.format(port=self.box_port, folder=self._folder)
 

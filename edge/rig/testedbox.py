@@ -21,6 +21,7 @@ from edge.rig.judging import judge
 from edge.rig.layer import DrivableLayer, LayerError, NotHereError
 from edge.rig.layertable import MAKERS, TABLE_ENDING, BoxWords
 from edge.rig.outcome import Outcome, verdict_of, worst_first
+from edge.rig.pytestplugin import WORDS
 from edge.rig.runfile import write_run
 from edge.rig.runlog import RunLog
 from edge.rig.runner import run
@@ -71,12 +72,13 @@ def _missing(name: str) -> tuple[Any, ...]:
 
 def box_words(config: pytest.Config) -> BoxWords:
     """Of options, or else of the ini file: then a file is looked for beside that."""
-    found = {name: _word(config, name) for name in ("box", "adapter", "broker", "bench")}
-    if found["bench"]:
-        found["bench"] = str(_path(config, "bench", found["bench"]))
+    found = {name: _word(config, name) for name in WORDS}
+    for name in ("bench", "guest"):
+        if found[name]:
+            found[name] = str(_path(config, name, found[name]))
     if found["adapter"].endswith(TABLE_ENDING):
         found["adapter"] = str(_path(config, "adapter", found["adapter"]))
-    return BoxWords(**found, written="rig_{}")  # type: ignore[arg-type]  # four texts
+    return BoxWords(**found, written="rig_{}")  # type: ignore[arg-type]  # texts
 
 
 def make_layer(config: pytest.Config, layer: LayerName, folder: Path) -> DrivableLayer:

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.kernel.initrd import needed
+from edge.rig.initrd import needed
 from tests.kernel.offer import Offer, Unavailable, check_machine, offer
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 LOCK: Final = ROOT / "requirements/runtime.txt"
-PACKAGES: Final = ("kmod", "busybox-static", "udev", "python3")
+PACKAGES: Final = ("kmod", "busybox-static", "udev", "python3", "e2fsprogs")
 # ext4 asks for its check sum by a name that modules.dep does not know
 FIRST_MODULES: Final = (
     "virtio_pci", "virtio_blk", "crc32c_generic", "ext4", "9pnet_virtio", "9p",

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from edge.rig.initrd import initrd
+from edge.rig.qmp import Qmp, QmpError
 from tests.kernel.build import ROOT, Built, cache
-from tests.kernel.initrd import initrd
-from tests.kernel.qmp import Qmp, QmpError
 
+HERE: Final = Path(__file__).parent
 ADAPTER: Final = {
     "driver": "usb-serial", "serial": "KERB0001", "chardev": "usb", "bus": "xhci.0",
 }  # fmt: skip
@@ -47,7 +48,9 @@ class GuestMachine:
         self._rest = b""
         self._numbers = itertools.count()
         first = self.folder / "initrd.gz"
-        first.write_bytes(initrd(built.busybox, built.first_modules))
+        first.write_bytes(
+            initrd(built.busybox, built.first_modules, (HERE / "guest/first").read_bytes())
+        )
         began = time.monotonic()
         with (self.folder / "qemu").open("w") as said:
             self._qemu = subprocess.Popen(

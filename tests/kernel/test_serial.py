@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from drivers.sim.meter import MeterLine
+from edge.rig.qmp import QmpError
 from tests.kernel.held import METER, USB_METER
 from tests.kernel.machine import GuestMachine
-from tests.kernel.qmp import QmpError
 
 pytestmark = pytest.mark.kernel
 

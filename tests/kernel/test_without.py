@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from drivers.sim.loops import LineLevel
+from edge.rig.initrd import needed
 from tests.kernel import build, offer
 from tests.kernel.guest.play import LATE_S, play
-from tests.kernel.initrd import needed
 
 DEP = """\
 kernel/fs/ext4/ext4.ko.xz: kernel/lib/crc16.ko.xz kernel/fs/jbd2/jbd2.ko.xz kernel/lib/crc32.ko.xz

@@ -13,7 +13,6 @@ from edge.acquire.clock import SystemClock
 from edge.rig.layer import LayerError
 
 if TYPE_CHECKING:
-    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
 INSTALL: Final = (
@@ -21,6 +20,7 @@ INSTALL: Final = (
 )
 LONG: Final = datetime.timedelta(days=3650)  # either way: a scenario may set the clock
 ENDED: Final = datetime.timedelta(days=1)
+AUTHORITY: Final = "the rig's authority"
 PRIVATE: Final = 0o600
 
 
@@ -41,7 +41,7 @@ class BrokerCertificates:
     ended: BrokerCertificate
 
 
-def make_certificates(folder: Path, host: str) -> BrokerCertificates:
+def make_broker_certificates(folder: Path, host: str) -> BrokerCertificates:
     """Into `folder`. Raises LayerError where `cryptography` is not installed, OSError."""
     try:
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -51,14 +51,14 @@ def make_certificates(folder: Path, host: str) -> BrokerCertificates:
     now = datetime.datetime.fromtimestamp(SystemClock().now().wall_ns // 10**9, datetime.UTC)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
     authority = folder / "authority.crt"
-    authority.write_bytes(_signed("rig", host, keys[0], keys[0], (now - LONG, now + LONG)))
+    authority.write_bytes(_signed(AUTHORITY, host, keys[0], keys[0], (now - LONG, now + LONG)))
     made = []
     for name, key, span in (
         ("right", keys[1], (now - LONG, now + LONG)),
         ("ended", keys[2], (now - LONG, now - ENDED)),
     ):
         files = BrokerCertificate(folder / f"{name}.crt", folder / f"{name}.key")
-        files.certificate.write_bytes(_signed("rig-broker", host, key, keys[0], span))
+        files.certificate.write_bytes(_signed("the rig's broker", host, key, keys[0], span))
         files.key.touch(PRIVATE)
         files.key.write_bytes(_pem(key))
         made.append(files)
@@ -74,39 +74,21 @@ def _signed(
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    from edge.provision.certificateforms import certificate_builder, common_name, key_usage
+
     is_authority = key is by
     made = (
-        x509.CertificateBuilder(_named("rig"), _named(name), key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(span[0])
-        .not_valid_after(span[1])
+        certificate_builder(common_name(name), common_name(AUTHORITY), key.public_key(), *span)
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False
         )
-        .add_extension(_usage(is_authority), critical=True)
+        .add_extension(key_usage(authority=is_authority), critical=True)
     )
     if not is_authority:
         address = x509.IPAddress(ipaddress.ip_address(host))
         made = made.add_extension(x509.SubjectAlternativeName([address]), critical=False)
     return made.sign(by, hashes.SHA256()).public_bytes(Encoding.PEM)
-
-
-def _named(name: str) -> "x509.Name":
-    from cryptography import x509
-
-    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-
-
-def _usage(is_authority: bool) -> "x509.KeyUsage":
-    from cryptography import x509
-
-    return x509.KeyUsage(
-        digital_signature=not is_authority, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, key_cert_sign=is_authority,
-        crl_sign=is_authority, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
 
 
 def _pem(key: "ec.EllipticCurvePrivateKey") -> bytes:

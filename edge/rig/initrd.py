@@ -1,14 +1,10 @@
-"""The first file system of the guest: a shell, and the modules without which there is no second.
-
-It is made for each boot, so a change of `guest/first` counts at once.
-"""
+"""The first file system of a guest: a shell, and the modules without which there is no second."""
 
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-HERE: Final = Path(__file__).parent
 DIRECTORY, EXECUTABLE = 0o040755, 0o100755
 FOLDERS: Final = ("bin", "dev", "proc", "sys", "modules", "root")
 
@@ -28,11 +24,11 @@ def needed(wanted: Iterable[str], modules_dep: str) -> list[str]:
     return list(order)
 
 
-def initrd(busybox: Path, modules: Iterable[Path]) -> bytes:
-    """A compressed archive with `guest/first` as its first program."""
+def initrd(busybox: Path, modules: Iterable[Path], first: bytes) -> bytes:
+    """A compressed archive; `first` is its first program, a script of busybox."""
     order = list(modules)
     files = {
-        "init": (HERE / "guest/first").read_bytes(),
+        "init": first,
         "bin/busybox": busybox.read_bytes(),
         "modules/order": "".join(f"{path.name}\n" for path in order).encode(),
         **{f"modules/{path.name}": path.read_bytes() for path in order},

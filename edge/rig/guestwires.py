@@ -1,0 +1,137 @@
+"""Carries the wires of a played cabinet to a guest: levels of lines, transfers on its I2C bus, and
+where the far ends of its adapters are.
+"""
+
+import errno
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from drivers.sim.gpio import SimChip
+from drivers.sim.i2c import I2cMessage
+from edge.cabinet.cabinet import Cabinet
+from edge.cabinet.playedbus import PlayedI2c, PlayedPort
+from edge.config import GpioBus, I2cBus, Site
+from edge.rig.guestmachine import GuestMachine
+from edge.rig.layer import LayerError
+
+HEAD: Final = struct.Struct("=IHH")  # as kerbstone_i2c has it
+MESSAGE: Final = struct.Struct("=HHHH")
+ANSWER: Final = struct.Struct("=Ii")
+
+
+class GuestWires:
+    """Of one cabinet. `attach` gives it a machine; another one after a power cut."""
+
+    def __init__(self, cabinet: Cabinet) -> None:
+        """Raises LayerError for a cabinet that has more than the guest."""
+        self._cabinet = cabinet
+        self._machine: GuestMachine | None = None
+        self._chip = _only(cabinet.site, GpioBus, "chip of GPIO lines")
+        self._i2c = _only(cabinet.site, I2cBus, "I2C bus")
+        self._ports = {
+            name: wire for name, wire in cabinet.buses.items() if isinstance(wire, PlayedPort)
+        }
+        self._levels: dict[str, bool] = {}
+        self._lock = threading.Lock()
+        if self._chip:
+            self._tap(cabinet.lines[self._chip].chip)
+
+    @property
+    def lines(self) -> list[str]:
+        """All lines, by the names that the site may use."""
+        if not self._chip:
+            return ["unused"]
+        return [line.name for line in self._cabinet.lines[self._chip].chip.lines]
+
+    @property
+    def chip(self) -> str:
+        """The bus with the lines; "" for none."""
+        return self._chip
+
+    @property
+    def i2c(self) -> str:
+        return self._i2c
+
+    def plugged(self, name: str) -> bool:
+        """Whether this is a bus that is played on a port."""
+        return name in self._ports
+
+    def far_ends(self) -> dict[str, str]:
+        """Bus -> the pseudo-terminal that it is played on now; "" while it is unplugged."""
+        places = {name: Path(wire.place) for name, wire in self._ports.items()}
+        return {n: str(place.resolve()) if place.exists() else "" for n, place in places.items()}
+
+    def transfer(self, asked: bytes) -> bytes:
+        """Answer a transfer of the guest's bus, in the form of `kerbstone_i2c`."""
+        number, messages = unpacked(asked)
+        wire = self._cabinet.buses.get(self._i2c)
+        if not isinstance(wire, PlayedI2c) or wire.fault == "unplugged":
+            return ANSWER.pack(number, -errno.ENXIO)
+        code, data = wire.kernel.transfer(messages)
+        return ANSWER.pack(number, min(code, 0)) + data
+
+    def attach(self, machine: GuestMachine) -> None:
+        """Its lines stand as they are now, and follow from then on."""
+        with self._lock:
+            self._machine = machine
+            for line, high in self._levels.items():
+                machine.pull(line, high)
+
+    def detach(self) -> None:
+        """The machine is gone, or will be."""
+        with self._lock:
+            self._machine = None
+
+    def stop(self) -> None:
+        """Always safe."""
+        self.detach()
+
+    # inside
+
+    def _tap(self, chip: SimChip) -> None:
+        names = {name: line.name for line in chip.lines for name in _names(line.number, line.name)}
+        drive = chip.drive
+
+        def driven(line: int | str, level: bool | None, mono_ns: int) -> None:
+            drive(line, level, mono_ns)
+            name = names[str(line)]
+            with self._lock:
+                self._levels[name] = bool(level)
+                if self._machine is not None:
+                    self._machine.pull(name, bool(level))
+
+        chip.drive = driven  # type: ignore[method-assign]
+
+
+def unpacked(asked: bytes) -> tuple[int, list[I2cMessage]]:
+    """A transfer as the module tells it: its number, its messages. Raises struct.error."""
+    number, count, _ = HEAD.unpack_from(asked)
+    at, messages = HEAD.size, []
+    for _ in range(count):
+        address, flags, length, _ = MESSAGE.unpack_from(asked, at)
+        at += MESSAGE.size
+        message = I2cMessage(address, flags, length)
+        if not message.reads:
+            message = I2cMessage(address, flags, length, asked[at : at + length])
+            at += length
+        messages.append(message)
+    return number, messages
+
+
+def _names(number: int, name: str) -> Iterator[str]:
+    yield from (str(number), f"GPIO{number}")
+    if name:
+        yield name
+
+
+def _only(site: Site, kind: type, what: str) -> str:
+    """The one bus of a kind; "" for none. Raises LayerError."""
+    found = [name for name, bus in site.buses.items() if isinstance(bus, kind)]
+    if len(found) > 1:
+        raise LayerError(
+            f"the guest has one {what}; this site has {', '.join(found)}: run it on pty"
+        )
+    return found[0] if found else ""
