@@ -50,7 +50,7 @@ from edge.rig.watchedrun import WatchedRun
 
 LOOK_S: Final = 1.0
 SOON_S: Final = 0.05  # so long before its front is on the loop somebody is told to come
-FIRST_S: Final = 2.0  # not next to the begin of the first window: there he may count or not
+FIRST_S: Final = 1.0  # not next to the begin of the first window: there he may count or not
 GRACE_S: Final = 60.0  # beside two windows: for so long the box may be late
 FREE_S: Final = 0.7  # between two vehicles a loop is free
 STEP_S: Final = 0.001  # in which a value changes
@@ -89,12 +89,15 @@ class SteppedRun:
         self.outcomes: list[Outcome] = []
         self._values: dict[tuple[str, str], list[tuple[float, float]]] = {}
         self._in_force: dict[str, Fault] = {}
+        self._first_s = FIRST_S
 
     def open(self, coming: Sequence[Fault] = ()) -> None:
         """The box reads: it is second 0. `coming`: what may be asked for later and needs something
         beforehand, such as a clock that can be set. Raises LayerError."""
         self.layer.open(replace(self._scenario, faults=tuple(coming)))
         self.log.box = self.layer.box
+        if self.layer.box_clock()[1]:  # it will be known to within half a window or so, twice that
+            self._first_s += self.site.site.period_ns / 1e9
         self._watched.look()
 
     def close(self) -> None:
@@ -160,7 +163,7 @@ class SteppedRun:
     def drive(self, vehicle: Vehicle) -> Driven:
         """Somebody comes at `at_s`, or as soon as the lane is free. Nothing waits for him."""
         self._known(vehicle.lane, self.site.site.lanes, "lane")
-        soon_s = max(FIRST_S, self.now_s + SOON_S)
+        soon_s = max(self._first_s, self.now_s + SOON_S)
         driven = self.layer.drive(replace(vehicle, at_s=max(vehicle.at_s, soon_s)))
         made = replace(vehicle, at_s=driven.on_s)
         self._scenario = replace(self._scenario, vehicles=(*self._scenario.vehicles, made))
