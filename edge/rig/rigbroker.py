@@ -50,7 +50,9 @@ class RigBroker(Protocol):
     host: str
     port: int
     box_port: int
-    authority: Path | None
+
+    @property
+    def authority(self) -> Path | None: ...
 
     def start(self) -> None:
         """It listens. May be called again after `stop`. Raises LayerError."""
@@ -158,7 +160,10 @@ class OtherBroker:
             raise LayerError(f"--broker {url}: the link of a rig speaks no TLS: use mqtt://")
         self.host, self.port, self._url = place.host, place.port, url
         self.box_port = place.port
-        self.authority: Path | None = None
+
+    @property
+    def authority(self) -> Path | None:
+        return None
 
     def start(self) -> None:
         if not _listens(self.host, self.port):
