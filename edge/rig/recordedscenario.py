@@ -105,13 +105,13 @@ def edge_rows(box: RecordedBox, site: ScenarioSite) -> Iterator[str]:
     for line, one in contact_lines(site.site).items():
         lines[one.source] = line, one.active_high
     first: dict[str, ContactChange] = {}
-    for change in box.changes:
-        if change.closed is not None:
-            first.setdefault(change.source, change)
+    for each in box.changes:
+        if each.closed is not None:
+            first.setdefault(each.source, each)
     yield HEADER
     for source, (line, high) in lines.items():
-        one = first.get(source)
-        closed = one is not None and one.closed is one.found
+        change = first.get(source)
+        closed = change is not None and change.closed is change.found
         yield f"0,{line},={_level(closed, high)}"
     closed_now: dict[str, bool] = {}
     for change in box.changes:

@@ -166,7 +166,10 @@ class OtherBroker:
             raise LayerError(f"--broker {url}: the link of a rig speaks no TLS: use mqtt://")
         self.host, self.port, self._url = place.host, place.port, url
         self.box_port = place.port
-        self.authority: Path | None = None
+
+    @property
+    def authority(self) -> Path | None:
+        return None
 
     def start(self) -> None:
         if not _listens(self.host, self.port):

@@ -16,8 +16,10 @@ from edge.rig.recordedcontacts import loop_lines
 from edge.rig.recordedinput import RecordedInput, entry_changes
 from edge.rig.recordedscenario import recorded_files
 from edge.rig.scenariosite import ScenarioSite
-from tests.gateway.recordedstreet import MONO_0, TRACE_S, RecordedStreet, trace
+from edge.wire.contract.body import body_map
+from tests.gateway.recordedstreet import TRACE_S, RecordedStreet, trace
 from tests.kit.engine import S
+from tests.kit.virtualgateway import MONO_0
 
 
 class Box:
@@ -94,13 +96,13 @@ def test_what_the_recording_says_is_what_the_gateway_said(tmp_path: Path) -> Non
     recorded = box.recorder.record(120.0)
     files = recorded_files(recorded, ScenarioSite(box.street.site), "A street")
     bodies = [
-        draft.body
+        body_map(draft.body)
         for commit in box.street.writer.commits
         for draft in commit.drafts
         if draft.stream == "traffic" and draft.source == "north_1"
         and recorded.head.from_ns < draft.to_ns <= recorded.to_ns
     ]  # fmt: skip
-    count = sum(body.volume for body in bodies)
+    count = sum(body["volume"] for body in bodies)
     assert count > 5
     assert f'name = "The box said: {count} vehicles on north_1"' in files["scenario.toml"]
     assert files["edges.csv"].startswith("t_ms,line,level\n0,north_1_lead,=0\n")
