@@ -78,6 +78,10 @@ WRONG = [
     (["--broker", "mqtt://127.0.0.1:9"], 3, "no broker answers"),
     (["--box", "/no/such/box {site}"], 3, "cannot be started"),
     (["--out", "/proc/none"], 2, "--out"),
+    (["--layer", "qemu"], 2, "--layer qemu needs --guest FOLDER"),
+    (["--layer", "qemu", "--guest", "/nowhere"], 2, "it has no vmlinuz"),
+    (["--layer", "qemu", "--guest", "/nowhere", "--box", "x"], 2, "--box: the layer qemu runs"),
+    (["--layer", "sim", "--guest", "/nowhere"], 2, "--guest: the layer sim runs"),
 ]
 
 
