@@ -30,7 +30,7 @@ help:
 	@echo "make faults        every fault of docs/faults.md, with its outcome"
 	@echo "make late          100,000 questions to each meter's table over links that delay and repeat; LATE="
 	@echo "make rig           the library of scenarios on real processes, many at a time; RIG='killed power_cut', SHORT=1"
-	@echo "make rig-defects   ten planted defects on real processes: incident.toml fails by each; RIG=live_only"
+	@echo "make rig-defects   twelve planted defects on real processes: incident.toml fails by each; RIG=live_only"
 	@echo "make oracle        12 minutes of random faults: each record once; SECONDS=3600, SEED=7"
 	@echo "make frames        frames of real meters against other implementations; FRAMES=DIR for more"
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="

@@ -17,7 +17,7 @@ from edge.core.release import VERSION
 from edge.rig.judgedrun import JudgedRun, seconds
 from edge.rig.outcome import WORDS, WORST_FIRST, Outcome, Verdict, verdict_of, worst_first
 from edge.rig.picturerows import PictureRow, grouped, shown
-from edge.rig.runlog import RunLog
+from edge.rig.runlog import RunLog, Stall
 from edge.rig.runpicture import picture
 from edge.rig.runtimeline import (
     event_moments,
@@ -91,12 +91,21 @@ def _head(scenario: Scenario, log: RunLog, outcomes: Sequence[Outcome]) -> Itera
         ("Lasted", seconds(log.lasted_s)), ("Run", f"{ending}. {log.text}".strip()),
         ("Clocks", f"the box's clock is known to within {seconds(log.clock_bound_s)}"
          if log.clock_bound_s else "rig and box have one clock"),
+        ("Rig", _lateness(log.stalls)),
         ("Heard", f"{len(log.heard)} records and messages"), ("Judged by", f"kerbstone {VERSION}"),
     )  # fmt: skip
     yield "<dl>"
     for name, value in rows:
         yield f"<dt>{name}</dt><dd>{shown(value)}</dd>"
     yield "</dl></header>\n"
+
+
+def _lateness(stalls: Sequence[Stall]) -> str:
+    if not stalls:
+        return "it was never late"
+    worst = max(stalls, key=lambda each: each.for_s)
+    times = f"{len(stalls)} times, most" if len(stalls) > 1 else "once"
+    return f"it was late {times} by {worst.for_s:.2f} s at {seconds(worst.t_s)}"
 
 
 def _sentences(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -3,7 +3,8 @@
     format     1
     scenario   name; verdict of the whole: pass, fail, not_evaluated
     counts     how many outcomes of each verdict
-    run        layer, seed, box, ending, text, lasted_s, clock_bound_s, heard: how many rows
+    run        layer, seed, box, ending, text, lasted_s, clock_bound_s; heard: how many
+               rows; stalls: how often the rig was late
     outcomes   name, what, place, verdict, text, moment_s (or null), rows
 
 `place` is the number of the `[[expect]]` in the file, from 0, or null for what the rig added;
@@ -43,6 +44,7 @@ def json_report(scenario: Scenario, log: RunLog, outcomes: Sequence[Outcome]) ->
             "lasted_s": log.lasted_s,
             "clock_bound_s": log.clock_bound_s,
             "heard": len(log.heard),
+            "stalls": len(log.stalls),
         },
         "outcomes": [to_builtins(each) for each in outcomes],
     }

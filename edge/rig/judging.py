@@ -25,6 +25,8 @@ ENDINGS: Final[dict[Ending, str]] = {
 IN_FORCE: Final = "in_force"
 WHOLE: Final = "whole"  # `what` of the outcome that the rig adds where a run is not whole
 NAMED_BY_OTHERS: Final = ("flag", "event", "gap")
+NEVER_LATE: Final = ("complete", IN_FORCE)
+"""However late the rig is: no record gets lost by it."""
 NEAR_S: Final = 1.0
 AFTER_STALL_S: Final = 65.0  # by then the record of its minute has come
 TIMED: Final = ("volume", "value", "quality", *NAMED_BY_OTHERS, "nothing_else")
@@ -37,7 +39,9 @@ def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
     run = JudgedRun(log)
     found = []
     for place, expect in enumerate(scenario.expects):
-        finding = _unless_late(judge_one(expect, scenario, run), log)
+        finding = judge_one(expect, scenario, run)
+        if expect.what not in NEVER_LATE:
+            finding = _unless_late(finding, log)
         found.append(_outcome(place, expect.name, expect.what, finding))
     shown = {each.fault for each in scenario.expects if each.what == IN_FORCE}
     for fault in scenario.faults:
@@ -130,14 +134,14 @@ def judge_in_force(fault: Fault, run: JudgedRun) -> Finding:
 
 
 def _unless_late(finding: Finding, log: RunLog) -> Finding:
-    """A failure is none where the rig itself had stood still: it may have been its own."""
+    """A failure is none where the rig itself was late: it may have been its own."""
     moment_s = finding.moment_s
     if finding.verdict != "fail" or moment_s is None:
         return finding
     for stall in log.stalls:
         if stall.t_s - stall.for_s - NEAR_S <= moment_s <= stall.t_s + AFTER_STALL_S:
-            text = f"The rig itself stood still for {stall.for_s:.2f} s, until "
-            text += f"{seconds(stall.t_s)}: what it plays was late. {finding.text}"
+            text = f"The rig itself was late by {stall.for_s:.2f} s at "
+            text += f"{seconds(stall.t_s)}, and so was what it plays. {finding.text}"
             return not_evaluated(text, moment_s)
     return finding
 

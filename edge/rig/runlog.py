@@ -73,7 +73,8 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 
 class Stall(Struct, frozen=True, kw_only=True):
-    """The rig itself had no processor for so long: what it plays was late. `t_s`: it went on."""
+    """The rig itself had no processor for so long within half a second, up to `t_s`: what it plays
+    was late."""
 
     t_s: float
     for_s: float
@@ -99,6 +100,6 @@ class RunLog(Struct, kw_only=True):
     heard: list[Heard] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     stalls: list[Stall] = field(default_factory=list)
-    """When the rig itself stood still."""
+    """When the rig itself was late."""
     clock_bound_s: float = 0.0
     """How well the rig knows the box's clock; a tolerance in time that is less is not evaluated."""

@@ -241,8 +241,8 @@ class SimLayer:
     def look(self) -> Seen:
         with self._world.conducted():
             seen = self._adapter.look(self.now_s())
-        wall_s, right_s = self._adapter.wall_s, (WALL_0 + self._world.now_ns - MONO_0) / NS
-        beside_s = None if wall_s is None else wall_s - right_s
+        wall_s = self._adapter.wall_s
+        beside_s = None if wall_s is None else wall_s - self._world.now_ns / NS
         for fault, amount in self._own.values():
             self._witness.look(fault, amount, seen, beside_s)
         return seen

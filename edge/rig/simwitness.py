@@ -17,7 +17,7 @@ NEAR_S: Final = 1.5
 
 @dataclass(slots=True)
 class _Watched:
-    before_s: float  # how far its wall clock was beside that of the run, when the fault began
+    before_s: float  # how far its wall clock was beside the run's time, when the fault began
     told: list[Evidence] = field(default_factory=list)
 
 
@@ -28,7 +28,7 @@ class BoxWitness:
         self._watched: dict[str, _Watched] = {}
 
     def begin(self, fault: Fault, beside_s: float) -> None:
-        """`beside_s`: how far its wall clock is beside that of the run."""
+        """`beside_s`: how far its wall clock is beside the time of the run."""
         self._watched[fault.name] = _Watched(beside_s)
 
     def look(self, fault: Fault, amount: float, seen: Seen, beside_s: float | None) -> None:

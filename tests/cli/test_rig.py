@@ -14,7 +14,7 @@ INCIDENT = ROOT / "edge" / "rig" / "library" / "incident.toml"
 def test_a_right_scenario_is_in_order(kerbstone: Command) -> None:
     said = kerbstone("rig", "check", INCIDENT)
     assert (said.code, said.err) == (0, "")
-    assert "3 faults, 11 expectations; layers sim, pty, qemu, bench" in said.out
+    assert "3 faults, 13 expectations; layers sim, pty, qemu, bench" in said.out
     assert said.out.endswith("incident.toml is in order\n")
 
 

@@ -37,6 +37,7 @@ START_S: Final = 240.0  # beside others a box may need so long to start and to e
 LONG_SHORT_S: Final = 300.0  # of a scenario that is part of the short form
 KERBSTONE: Final = (sys.executable, "-m", "edge.cli.main")
 PLANTED: Final = "incident"
+APART_S: Final = 5.0  # between two starts: sixteen programs that load at once hold each other up
 LINES: Final = 6  # of what a program has said, of one that has not passed
 
 Judge = Callable[[int, Path], str]
@@ -132,26 +133,24 @@ def defect_jobs(names: Sequence[str]) -> list[Job]:
 class Runner:
     """Runs jobs. `stop` ends those that run, and lets no other begin."""
 
-    def __init__(self, out: Path, program: Sequence[str] = KERBSTONE) -> None:
-        self._out, self._program = out, program
+    def __init__(
+        self, out: Path, program: Sequence[str] = KERBSTONE, apart_s: float = APART_S
+    ) -> None:
+        self._out, self._program, self._apart_s = out, program, apart_s
+        self._starts = threading.Lock()  # held for so long after each start
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False
 
     def run(self, job: Job) -> Ended:
-        begin_s = time.monotonic()
+        with self._starts:
+            begin_s = time.monotonic()
+            process = self._begin(job)
+            if process is not None:
+                time.sleep(self._apart_s)
+        if process is None:
+            return Ended(job, 0.0, "it was not begun")
         folder = self._out / job.name
-        shutil.rmtree(folder, ignore_errors=True)
-        words = ["rig", "run", str(job.file), "--layer", LAYER, "--out", str(folder), "--quiet"]
-        words += ["--box", job.box] if job.box else []
-        with self._lock:
-            if self._stopped:
-                return Ended(job, 0.0, "it was not begun")
-            process = subprocess.Popen(
-                [*self._program, *words], cwd=ROOT, text=True,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            self._running.add(process)
         try:
             said, _ = process.communicate(timeout=job.limit_s)
             why = job.wrong(process.returncode, folder)
@@ -167,6 +166,22 @@ class Runner:
         if why:
             why = "\n    ".join([why, *said.strip().splitlines()[:LINES]])
         return Ended(job, time.monotonic() - begin_s, why, again)
+
+    def _begin(self, job: Job) -> "subprocess.Popen[str] | None":
+        """None: it was stopped before."""
+        folder = self._out / job.name
+        shutil.rmtree(folder, ignore_errors=True)
+        words = ["rig", "run", str(job.file), "--layer", LAYER, "--out", str(folder), "--quiet"]
+        words += ["--box", job.box] if job.box else []
+        with self._lock:
+            if self._stopped:
+                return None
+            process = subprocess.Popen(
+                [*self._program, *words], cwd=ROOT, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            self._running.add(process)
+        return process
 
     def stop(self) -> None:
         with self._lock:

@@ -26,7 +26,7 @@ sys.exit({"bad": 1, "slow": 0}.get(name, 0))
 def runner(folder: Path) -> Runner:
     program = folder / "program.py"
     program.write_text(PROGRAM)
-    return Runner(folder / "out", (sys.executable, str(program)))
+    return Runner(folder / "out", (sys.executable, str(program)), 0.0)
 
 
 def job(name: str, limit_s: float = 60.0, box: str = "") -> Job:
@@ -100,7 +100,7 @@ def test_only_what_nobody_could_judge_because_the_rig_stood_still_is_tried_again
     program = tmp_path / "program.py"
     run = repr(msgspec.json.encode(log))
     program.write_text(STALLED.replace("RUN", run).replace("CODE", str(code)))
-    made = Runner(tmp_path / "out", (sys.executable, str(program)))
+    made = Runner(tmp_path / "out", (sys.executable, str(program)), 0.0)
     monkeypatch.setattr(everyscenario, "Runner", lambda out: made)
     assert main(["killed"]) == (0 if tries == 2 else 1)
     assert (tmp_path / "out" / "killed.tries").read_text() == "x" * tries

@@ -351,7 +351,7 @@ def test_a_vehicle_at_the_edge_of_a_window_may_count_on_either_side_and_only_onc
     assert verdict(w5=1) == "fail"
 
 
-def test_a_failure_is_none_where_the_rig_itself_had_stood_still() -> None:
+def test_a_failure_is_none_where_the_rig_itself_was_late() -> None:
     wrong = change_row("traffic", "north_1", 3, volume=99)  # it ended at 240 s
 
     def stalled(t_s: float) -> Change:
@@ -366,8 +366,14 @@ def test_a_failure_is_none_where_the_rig_itself_had_stood_still() -> None:
     for t_s in (180.0, 239.0, 241.0):
         found = one(VOLUME, stalled(t_s))
         assert found.verdict == "not_evaluated"
-        assert found.text.startswith("The rig itself stood still for 0.60 s, until ")
+        assert found.text.startswith("The rig itself was late by 0.60 s at ")
         assert "Seen: 99" in found.text
+
+    def lost(log: RunLog) -> None:
+        drop("traffic", "north_1", 5)(log)
+        log.stalls = [Stall(t_s=370.0, for_s=0.6)]
+
+    assert one(COMPLETE, lost).verdict == "fail"  # a rig that is late loses no record
     assert one(VOLUME, lambda log: log.stalls.append(Stall(t_s=240.0, for_s=9.0))).verdict == "pass"
 
 

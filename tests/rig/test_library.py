@@ -110,7 +110,7 @@ def cases() -> list[Any]:
             continue
         marks: tuple[pytest.MarkDecorator, ...] = () if name in EACH_TIME else (pytest.mark.scene,)
         if checked(name).scenario.about.duration_s > LONGEST_SCENE_S:
-            marks = (pytest.mark.long,)
+            marks = (pytest.mark.long, pytest.mark.timeout(3600))
         found.append(pytest.param(name, marks=marks))
     return found
 
