@@ -41,6 +41,7 @@ FORMATS: Final[Mapping[str, str]] = {
     "acceptance sheet": "edge.commission.sheet:SHEET_VERSION",
     "site file": "edge.config.model:VERSION",
     "scenario": "edge.rig.scenario:VERSION",
+    "bench of a rig": "edge.rig.benchfile:VERSION",
     "report of a rig": "edge.rig.jsonreport:FORMAT",
     "wire": "edge.wire.contract.schemas:VERSION",
     "control socket": "edge.control.protocol:VERSION",
