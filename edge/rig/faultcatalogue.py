@@ -86,7 +86,6 @@ NO_LOGIN: Final = "the rig does not log in to a box on the bench"
 HOST_DISK: Final = "the disk is this machine's"
 HOST_FLUSH: Final = "the disk is this machine's, which flushes for one process as for all"
 NO_TLS: Final = "the broker of this layer speaks MQTT without TLS"
-NO_QUOTA: Final = "nothing before its broker refuses messages"
 OWN_TRUST: Final = "the box would have to trust the rig's authority"
 VEHICLES: Final = "vehicles that pass while it lasts, and what the contact does then"
 QUESTIONS: Final = "questions to the device while it lasts, and what it answers"
@@ -153,7 +152,7 @@ def _network() -> Iterator[FaultKind]:
     yield FaultKind("broker", "flap", "it goes and comes back, again and again", MESSAGES,
                     measure=Measure("each time for so long", "s", 0.5, 3600, 5))  # fmt: skip
     yield FaultKind("broker", "quota", "it refuses each record: the quota is used up (151)",
-                    MESSAGES, {"qemu": NO_QUOTA})  # fmt: skip
+                    MESSAGES)  # fmt: skip
     yield FaultKind("broker", "expired_certificate", "its certificate has ended", MESSAGES,
                     {"sim": NO_TLS, "bench": OWN_TRUST})  # fmt: skip
     yield FaultKind("link", "down", "connections end at once, and none is made", MESSAGES)

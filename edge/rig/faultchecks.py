@@ -37,6 +37,7 @@ def check_faults(
             _end(draft, path, fault, row, about)
             check_amount(draft, path, fault, row)
             found[fault.name] = row
+    _excluding(draft, rows)
     _layers(draft, about, found)
     return found
 
@@ -56,6 +57,14 @@ def check_names(draft: FileDraft, rows: Sequence[tuple[KeyPath, Any]]) -> None:
             draft.report((*path, "name"), f"{show_value(row.name)} is the name of another "
                          f"[[{path[0]}]] already; write another one")  # fmt: skip
         seen.add(row.name)
+
+
+def _excluding(draft: FileDraft, rows: FaultRows) -> None:
+    """Nobody between box and broker can refuse what goes through TLS."""
+    places = {fault.kind: path for path, fault in reversed(rows) if fault.target == "broker"}
+    if places.keys() >= {"quota", "expired_certificate"}:
+        draft.report((*places["expired_certificate"], "kind"), "`expired_certificate` and `quota` "
+                     "cannot be in one scenario: write two")  # fmt: skip
 
 
 def _begin(draft: FileDraft, path: KeyPath, fault: Fault, about: About) -> None:

@@ -286,10 +286,21 @@ fault = "used_up"
 
 def test_faults_that_no_layer_can_do_are_told_with_the_reason_of_each(tmp_path: Path) -> None:
     slow = 'target = "disk"\nkind = "slow_fsync"'
-    text = RIGHT.replace('target = "link"\nkind = "latency"', slow) + QUOTA
-    found = problems(tmp_path, text)
+    text = RIGHT.replace('target = "link"\nkind = "latency"', slow)
+    load_scenario(folder_with(tmp_path, text))  # a guest can do that
+    found = problems(
+        tmp_path, text.replace("settle_s", 'layers = ["sim", "pty", "bench"]\nsettle_s')
+    )
     assert {one.key for one in found} == {"scenario.layers"}
-    assert [one.text.split(" ")[0] for one in found] == ["sim", "pty", "qemu", "bench"]
+    assert [one.text.split(" ")[0] for one in found] == ["sim", "pty", "bench"]
+
+
+def test_a_quota_and_a_certificate_that_ends_are_two_scenarios(tmp_path: Path) -> None:
+    ended = 'target = "broker"\nkind = "expired_certificate"'
+    text = RIGHT.replace('target = "link"\nkind = "latency"', ended)
+    load_scenario(folder_with(tmp_path, text))
+    (found,) = problems(tmp_path, text + QUOTA)
+    assert found.text.startswith("`expired_certificate` and `quota` cannot be in one scenario")
 
 
 def test_a_layer_that_is_wanted_has_to_do_every_fault(tmp_path: Path) -> None:
