@@ -117,7 +117,8 @@ def write_file(
     """
     fd = open_new(path, PRIVATE if exact_mode else mode)
     try:
-        if group is not None:
+        # who has no right to chown need not have it for his own group
+        if group is not None and os.fstat(fd).st_gid != group:
             os.fchown(fd, -1, group)
         if exact_mode:
             os.fchmod(fd, mode)

@@ -103,10 +103,14 @@ class SiteFile:
             lock.release()
 
     def _write(self, path: Path, data: bytes) -> None:
-        """With mode and group of the site file, or of its folder where there is none yet."""
+        """With mode and group of the site file, or of its folder where there is none yet. Who may
+        not give it to that group keeps it for his own, which is the daemon's (root's unit)."""
         try:
             found = self.path.stat()
             mode, group = stat.S_IMODE(found.st_mode) & 0o664, found.st_gid
         except FileNotFoundError:
             mode, group = MODE, self.path.parent.stat().st_gid
-        replace_file(path, data, mode, group=group, exact_mode=True)
+        try:
+            replace_file(path, data, mode, group=group, exact_mode=True)
+        except PermissionError:
+            replace_file(path, data, mode, exact_mode=True)

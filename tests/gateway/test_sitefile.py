@@ -1,5 +1,6 @@
 """The one site file: replaced by root, compared before, and the former one kept."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -92,3 +93,22 @@ def test_mode_and_group_stay_and_a_first_file_gets_those_of_a_secret(
     first.replace(NEW, first.digest)
     assert first.path.stat().st_mode & 0o777 == 0o640
     assert not first.before.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other groups")
+def test_who_may_give_it_to_nobody_writes_it_for_his_own_group(
+    file: SiteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kerbstone-config.service has no right to chown: the technician's file is root's, all read
+    it, and none from the page was ever put in place."""
+
+    def refused(fd: int, owner: int, group: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    os.chown(file.path, -1, os.getgid() + 1)
+    file.path.chmod(0o644)
+    monkeypatch.setattr(os, "fchown", refused)
+    file.replace(b"new", file.digest)
+    assert file.path.read_bytes() == b"new"
+    found = file.path.stat()
+    assert (found.st_gid, found.st_mode & 0o777) == (os.getgid(), 0o644)

@@ -241,6 +241,7 @@ STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
     "another configuration": configured,
     "its trial": boxtrial.signed_tried,
     "a file of the box's own": boxtrial.own_file,
+    "a file whose process is killed": boxtrial.killed_in_trial,
     "a file that fills the memory": boxtrial.memory_filled,
     "reboot, without a key for ssh": lambda scene: again(scene, "reboot"),
     "nobody can log in": nobody_in,
@@ -249,7 +250,8 @@ STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
 }
 
 APART: Final = ("from inside", "secrets", "the page", "five minutes later", "its trial",
-                "a file of the box's own", "a file that fills the memory")  # fmt: skip
+                "a file of the box's own", "a file whose process is killed",
+                "a file that fills the memory")  # fmt: skip
 """Trials need five minutes of a file that runs well before them, which those of the page are."""
 
 
