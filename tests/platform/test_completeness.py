@@ -244,8 +244,8 @@ def test_a_gap_leads_from_a_boot_to_the_first_record_of_the_next(
     gap: dict[str, int], leads: bool
 ) -> None:
     reported = {"epoch": E1, "boot": 2, "from_us": 0, "to_us": 5000, "boot_before": 1, **gap}
-    gap = DeclaredGap(("*",), **reported)
-    assert _gaps_lead([gap], 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
+    declared = DeclaredGap(("*",), **reported)
+    assert _gaps_lead([declared], 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
 
 
 @pytest.mark.parametrize(("begins_us", "leads"), [(9_000, True), (9_000_000, False)])
