@@ -286,9 +286,9 @@ class CompletenessCheck:
         ranks = {boot: rank for rank, boot in enumerate(known)}
         for before, after in pairwise(boots):
             first, tail = boots[after].stretches[0], boots[before].stretches[-1].tail
-            if not any(
-                _gap_leads(gap, before, after, first.from_us, ranks) for gap in mine
-            ) and not (self.absent(tail, first.head, stream)):
+            if not _gaps_lead(mine, before, after, first.from_us, ranks) and not (
+                self.absent(tail, first.head, stream)
+            ):
                 text = f"{gw} {stream}/{source}: no gap event covers the time from boot {before}"
                 text = f"{text} to the first record of boot {after}"
                 yield AuditFinding("hole", text, self._key(stream, first.head))
@@ -297,13 +297,26 @@ class CompletenessCheck:
         return self.received.gw, place[0], stream, place[1]
 
 
-def _gap_leads(
-    gap: DeclaredGap, before: int, after: int, first_us: int, ranks: dict[int, int]
+def _gaps_lead(
+    gaps: list[DeclaredGap], before: int, after: int, first_us: int, ranks: dict[int, int]
 ) -> bool:
-    """Whether a gap leads from boot `before`, or one before it, to the first record of `after`."""
-    rank = ranks.get(gap.boot_before, -1)  # one of which nothing has come is not after these
-    early = rank <= ranks.get(before, rank)
-    return gap.boot == after and early and gap.to_us >= first_us - SLACK_US
+    """Whether gaps lead from boot `before`, or one before it, to the first record of `after`: one,
+    or several over boots between, of which each begins where the one before it ended: nothing of
+    such a boot had been recorded when its power went."""
+    ends = [gap for gap in gaps if gap.boot == after and gap.to_us >= first_us - SLACK_US]
+    seen = {after}
+    while ends:
+        gap = ends.pop()
+        rank = ranks.get(gap.boot_before, -1)  # one of which nothing has come is not after these
+        if rank <= ranks.get(before, rank):
+            return True
+        if gap.boot_before not in seen:
+            seen.add(gap.boot_before)
+            ends += [
+                each for each in gaps
+                if each.boot == gap.boot_before and each.to_us >= gap.from_us - SLACK_US
+            ]  # fmt: skip
+    return False
 
 
 def _assumed_previous(received: ReceivedRanges, order: EpochOrder, early: set[int]) -> int | None:

@@ -21,6 +21,8 @@ from edge.rig.scenario import LayerName
 
 MQTT: Final = "mqtt://"
 TABLE_ENDING: Final = ".toml"
+BOX_WORDS: Final = ("box", "adapter", "broker", "bench", "guest")
+"""Those of `BoxWords` that are one text."""
 
 
 @dataclass(frozen=True, slots=True)

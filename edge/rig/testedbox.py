@@ -19,9 +19,8 @@ from edge.rig.htmlreport import html_report
 from edge.rig.judgedrun import JudgedRun, seconds
 from edge.rig.judging import judge
 from edge.rig.layer import DrivableLayer, LayerError, NotHereError
-from edge.rig.layertable import MAKERS, TABLE_ENDING, BoxWords
+from edge.rig.layertable import BOX_WORDS, MAKERS, TABLE_ENDING, BoxWords
 from edge.rig.outcome import Outcome, verdict_of, worst_first
-from edge.rig.pytestplugin import WORDS
 from edge.rig.runfile import write_run
 from edge.rig.runlog import RunLog
 from edge.rig.runner import run
@@ -72,7 +71,7 @@ def _missing(name: str) -> tuple[Any, ...]:
 
 def box_words(config: pytest.Config) -> BoxWords:
     """Of options, or else of the ini file: then a file is looked for beside that."""
-    found = {name: _word(config, name) for name in WORDS}
+    found = {name: _word(config, name) for name in BOX_WORDS}
     for name in ("bench", "guest"):
         if found[name]:
             found[name] = str(_path(config, name, found[name]))

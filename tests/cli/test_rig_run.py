@@ -78,7 +78,7 @@ WRONG = [
     (["--broker", "mqtt://127.0.0.1:9"], 3, "no broker answers"),
     (["--box", "/no/such/box {site}"], 3, "cannot be started"),
     (["--out", "/proc/none"], 2, "--out"),
-    (["--layer", "qemu"], 2, "--layer qemu needs --guest FOLDER"),
+    (["--layer", "qemu"], 2, "the layer qemu needs --guest, a folder"),
     (["--layer", "qemu", "--guest", "/nowhere"], 2, "it has no vmlinuz"),
     (["--layer", "qemu", "--guest", "/nowhere", "--box", "x"], 2, "--box: the layer qemu runs"),
     (["--layer", "sim", "--guest", "/nowhere"], 2, "--guest: the layer sim runs"),
@@ -134,7 +134,8 @@ def test_a_run_passes_and_is_written(kerbstone: Command, tmp_path: Path) -> None
 @real
 @pytest.mark.scene
 def test_a_wrong_count_fails(kerbstone: Command, tmp_path: Path) -> None:
-    done = kerbstone("rig", "run", write(tmp_path, "equals = 5"), "--quiet")
+    file = write(tmp_path, "equals = 5")
+    done = kerbstone("rig", "run", file, "--layer", "sim", "--quiet")  # which is never late
     assert done.code == 1
     assert done.out.startswith("FAILED     Every vehicle is counted")
     assert done.err == ""

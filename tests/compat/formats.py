@@ -72,6 +72,10 @@ NO_FORMATS: Final[Mapping[str, str]] = {
     "edge.platform.postgres.migrate:SCHEMA": "a name in the database",
     "edge.platform.postgres.dayexport:SCHEMA": "a name in the database",
     "edge.outbox.walframes:WAL_FORMAT": "SQLite's",
+    "edge.rig.guest.netem:HEAD": "the kernel's",
+    "edge.rig.guestwires:HEAD": "between a rig and its guest, which nobody keeps",
+    "edge.rig.nbdserver:OPTION_MAGIC": "of the network block device protocol",
+    "edge.rig.nbdserver:REPLY_MAGIC": "of the network block device protocol",
     "edge.outbox.walframes:WAL_MAGIC": "SQLite's",
 }
 """Constants of such a name that are no version of anything of ours, each with its reason."""

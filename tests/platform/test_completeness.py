@@ -12,7 +12,7 @@ from edge.platform.completeness import (
     CompletenessCheck,
     _before,
     _epoch_names,
-    _gap_leads,
+    _gaps_lead,
     judge_completeness,
     subtract_ranges,
     unsealed_numbers,
@@ -244,7 +244,22 @@ def test_a_gap_leads_from_a_boot_to_the_first_record_of_the_next(
     gap: dict[str, int], leads: bool
 ) -> None:
     reported = {"epoch": E1, "boot": 2, "from_us": 0, "to_us": 5000, "boot_before": 1, **gap}
-    assert _gap_leads(DeclaredGap(("*",), **reported), 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
+    declared = DeclaredGap(("*",), **reported)
+    assert _gaps_lead([declared], 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
+
+
+@pytest.mark.parametrize(("begins_us", "leads"), [(9_000, True), (9_000_000, False)])
+def test_gaps_lead_over_a_boot_whose_power_went_before_it_had_a_record(
+    begins_us: int, leads: bool
+) -> None:
+    """`make power-cut` has found it on an honest disk. What such a boot has watched and
+    no gap names is missing."""
+    ranks = {1: 0, 2: 1, 3: 2}
+    into = DeclaredGap(("*",), epoch=2, boot=2, from_us=50, to_us=9_000, boot_before=1)
+    out_of = DeclaredGap(("*",), epoch=3, boot=3, from_us=begins_us, to_us=8_000, boot_before=2)
+    assert _gaps_lead([into, out_of], 1, 3, 8_000, ranks) is leads
+    assert not _gaps_lead([out_of], 1, 3, 8_000, ranks)
+    assert not _gaps_lead([into], 1, 3, 8_000, ranks)
 
 
 def test_what_stands_before_a_number() -> None:

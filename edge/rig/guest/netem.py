@@ -1,7 +1,7 @@
 """Packet loss on a network card, by the kernel's own netem, through a netlink socket.
 
-`tc` does the same; a minimal guest has none. Sources: Linux include/uapi/linux/rtnetlink.h and
-pkt_sched.h (struct tc_netem_qopt).
+The command tc does the same; a minimal guest has none. Sources: Linux
+include/uapi/linux/rtnetlink.h and pkt_sched.h (struct tc_netem_qopt).
 """
 
 import errno
