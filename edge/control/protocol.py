@@ -25,6 +25,7 @@ REQUEST_LIMIT: Final = 128 * 1024
 CLIENTS_LIMIT: Final = 16
 IDLE_S: Final = 60.0  # a client that says nothing for so long is put out
 READ_S: Final = 5.0  # so is one that does not read its answer
+LISTENS_S: Final = 1.0
 ANSWER_LIMIT: Final = 4 << 20  # bytes of an answer that are read
 SHOWN_VERB: Final = 64  # characters of an unknown verb that an answer repeats
 FULL_TEXT: Final = "too many clients; try again later"
@@ -165,11 +166,13 @@ def ask_daemon(
             line = _one_line(link, time.monotonic() + timeout_s)
         except TimeoutError as error:
             raise NoAnswerError(f"{who} gave no answer within {timeout_s:g} s") from error
-        except ConnectionError as error:  # put out, or the daemon ends
-            raise VerbError(f"{who} has hung up: {FULL_TEXT}") from error
+        except ConnectionError:  # put out, or the daemon ends
+            line = b""
     if len(line) >= ANSWER_LIMIT:
         raise VerbError(NO_DAEMON_TEXT)
     if not line.endswith(b"\n"):
+        if not _listens(folder):  # it was killed while it was asked
+            return None
         raise VerbError(f"{who} has hung up: {FULL_TEXT}")
     try:
         answer = json.loads(line)
@@ -180,6 +183,19 @@ def ask_daemon(
         raise VerbError(str(answer["error"]))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise VerbError(NO_DAEMON_TEXT) from error
+
+
+def _listens(folder: Path) -> bool:
+    """Whether a daemon is there now."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(LISTENS_S)
+        try:
+            link.connect(str(folder / SOCKET_NAME))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _one_line(link: socket.socket, end_s: float) -> bytes:

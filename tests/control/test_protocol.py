@@ -185,6 +185,19 @@ async def test_an_answer_that_is_none_is_told(tmp_path: Path, said: bytes, messa
     assert message in str(error.value)
 
 
+async def test_a_daemon_that_is_killed_while_it_is_asked_is_none(tmp_path: Path) -> None:
+    """It was told of "too many clients" before, as if it were there."""
+    path = tmp_path / SOCKET_NAME
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        asked = asyncio.create_task(asyncio.to_thread(ask_daemon, tmp_path, "echo"))
+        link, _ = await asyncio.to_thread(listening.accept)
+        listening.close()
+        link.close()
+        assert await asked is None
+
+
 async def test_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
