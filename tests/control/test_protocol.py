@@ -174,14 +174,21 @@ async def test_who_is_being_answered_keeps_his_place(tmp_path: Path) -> None:
     ],
 )
 async def test_an_answer_that_is_none_is_told(tmp_path: Path, said: bytes, message: str) -> None:
+    ended = []
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
-        writer.write(said)
-        writer.close()
+        with contextlib.suppress(ConnectionError):
+            writer.write(said)
+            writer.close()
+            await writer.wait_closed()
+        ended.append(writer)
 
     async with await asyncio.start_unix_server(answer, str(tmp_path / SOCKET_NAME)):
         with pytest.raises(VerbError) as error:
             await asyncio.to_thread(ask_daemon, tmp_path, "echo")
+        # who is hung up on looks whether a daemon is still there
+        await until(lambda: len(ended) == (2 if message == "hung up" else 1))
     assert message in str(error.value)
 
 
