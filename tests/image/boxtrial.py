@@ -115,12 +115,17 @@ def _until(scene: ImageScene, state: str, timeout_s: float) -> dict[str, Any]:
 
 
 def _until_runs(scene: ImageScene, path: str) -> None:
-    """And it answers."""
+    """The daemon answers, and says that it runs with what is there."""
 
     def there() -> bool:
-        return "kerbstone" in scene.guest.run("kerbstone status", 120, check=False)
+        try:
+            found = _status(scene)
+        except ImageGuestError:
+            return False  # it starts just now
+        runs = found.get("running") == found.get("digest")
+        return found.get("file") == path and runs and _unit(scene)["ActiveState"] == "active"
 
-    scene.guest.until(there, f"the daemon with {path}", 180)
+    scene.guest.until(there, f"the daemon with {path}", 240)
 
 
 def _unit(scene: ImageScene) -> dict[str, str]:
