@@ -78,6 +78,13 @@ FIRST: Final = (
     "platform/test_collector.py",
     "link/test_linkwatch.py",
     "week/test_week.py",
+    "system/test_config_transaction.py",
+    "rig/test_simlayer.py",
+    "rig/test_pytestplugin.py",
+    "rig/test_library.py",
+    "rig/test_traces.py",
+    "cli/test_sim_site.py",
+    "gateway/test_flightrecorder.py",
 )
 
 
