@@ -11,6 +11,7 @@ Ctrl-C ends the run, and what there is by then is reported.
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from edge.rig.layer import Layer
 from edge.rig.layertable import MAKERS, BoxWords
 from edge.rig.outcome import verdict_of
 from edge.rig.runfile import write_run
+from edge.rig.runfolder import hold_folder, remove_leftovers
 from edge.rig.runlog import RunLog
 from edge.rig.runner import run as run_scenario
 from edge.rig.scenario import Scenario
@@ -85,8 +87,15 @@ def run(args: argparse.Namespace) -> int:
             args.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"--out {args.out}: {error.strerror or error}") from error
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, _terminable():
+    for left in remove_leftovers(Path(tempfile.gettempdir()), PREFIX):
+        echo(f"kerbstone rig: {left} is removed: a run that was killed has left it", err=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX) as name, _terminable(),
+        contextlib.ExitStack() as stack,
+    ):  # fmt: skip
         folder = Path(name)
+        lock = hold_folder(folder)
+        stack.callback(os.close, lock)
         words = BoxWords(
             args.box, args.adapter, args.broker, parse_ports(args.on),
             bench=str(args.bench or ""), guest=str(args.guest or ""),

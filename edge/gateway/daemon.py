@@ -30,7 +30,7 @@ from edge.gateway.commissionhooks import CommissionHooks
 from edge.gateway.commissioning import Commissioning
 from edge.gateway.configverb import ConfigVerb
 from edge.gateway.datasaver import DataSaver
-from edge.gateway.flightrecorder import FlightRecorder
+from edge.gateway.flightrecorder import FlightRecorder, forget_recordings
 from edge.gateway.framewatch import FrameWatch
 from edge.gateway.gatewaymeta import gateway_meta
 from edge.gateway.gatewaystatus import StatusSources, gateway_status
@@ -147,6 +147,7 @@ class Daemon:
         """None: the site has none."""
         store, place = self._site.store, self._site.place
         if not store.recorder_mb:
+            forget_recordings(Path(store.run_dir))
             return None
         return FlightRecorder(
             Path(store.run_dir),

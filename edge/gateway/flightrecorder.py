@@ -25,6 +25,7 @@ import msgpack
 from edge.acquire.stage import Stage
 from edge.core import Clock, Draft
 from edge.core.frametap import TappedFrame
+from edge.core.printable import printable
 from edge.core.release import VERSION
 from edge.durable.atomicwrite import NEW_SUFFIX, replace_file
 from edge.gateway.flaglog import FLAGS
@@ -49,7 +50,9 @@ PREFIX: Final = "recording."
 RING_NS: Final = 300_000_000_000  # windows that ended in this time are in the ring, if they fit
 KEPT_NS: Final = 600_000_000_000  # a recording is gone so long after it was frozen
 STATE_NS: Final = 60_000_000_000  # between two images of the memory: each costs some milliseconds
+STATE_BYTES_A_S: Final = 25_000  # of a large site: with 64 lanes an image has 4 MB
 REASONS: Final = 8  # of one recording; more is not told, but for persons who ask
+PERSONS: Final = 8  # more who ask are not told of
 REASON_CHARS: Final = 200
 FAILURES: Final = 3  # in a row
 
@@ -94,9 +97,9 @@ class FlightRecorder:
         self._half, self._frames = limit_bytes // 2, frames
         self._ring: deque[_RingWindow] = deque()
         self._state = b""  # of now: the next window may be the first
-        self._state_ns = self._from_ns = 0
+        self._state_due_ns = self._from_ns = 0
         self._overflow: int | None = None  # of the stage, when the open window began; None: no one
-        self._setup = ""
+        self._setup: EngineSetup | None = None
         self._reasons: dict[str, str] = {}  # why the ring is to be frozen, by what it is about
         self._files: list[Recording] = []  # the oldest first
         self._number = 0
@@ -154,6 +157,9 @@ class FlightRecorder:
     ) -> None:
         frames = self._frames()
         said = pack_drafts([*pipeline.engine.plain.take_said(), *drafts])
+        if self._overflow is not None and stage.overflow > self._overflow and self._files:
+            LOG.warning("the stage has no room: recordings give way to it")
+            self._forget_all()
         if self._overflow == stage.overflow and (self._ring or self._state):
             self._take(pipeline, stage, number, end, said, frames)
         else:  # the ring begins with the next window
@@ -161,10 +167,12 @@ class FlightRecorder:
         self._overflow, self._from_ns = stage.overflow, end.end_ns
         if not pipeline.loaded:  # a replay has its models from the start
             self.begin_anew()
-        elif not self._ring or end.end_ns - self._state_ns >= STATE_NS:
-            self._state = compress(msgpack.packb(take_image(pipeline.engine)), QUICK)
-            self._state_ns = end.end_ns
-        self._setup = setup_digest(pipeline.engine.setup)
+        elif not self._ring or end.end_ns >= self._state_due_ns:
+            image = msgpack.packb(take_image(pipeline.engine))
+            self._state = compress(image, QUICK)
+            lasts_ns = len(image) * 1_000_000_000 // STATE_BYTES_A_S
+            self._state_due_ns = end.end_ns + max(STATE_NS, lasts_ns)
+        self._setup = pipeline.engine.setup
 
     def _take(
         self, pipeline: Pipeline, stage: Stage, number: int, end: WindowEnd, said: Sequence[bytes],
@@ -227,16 +235,19 @@ class FlightRecorder:
         """Keep the ring, and the window that is open now. False: nothing is recorded yet."""
         if not self._ring and not self._state:
             return False
-        self._reasons.setdefault(what, f"{what}: {text}"[:REASON_CHARS] if text else what)
+        what = printable(what, REASON_CHARS)
+        if len(self._reasons) < REASONS + PERSONS:
+            said = f"{what}: {text}" if text else what
+            self._reasons.setdefault(what, printable(said, REASON_CHARS))
         return True
 
     def _freeze(self) -> None:
         reasons, self._reasons = tuple(self._reasons.values()), {}
-        if not self._ring:
+        if not self._ring or self._setup is None:
             return
         now, (site, gateway) = self._clock.now(), self._place
         head = RecordingHead(
-            site, gateway, self._boot, VERSION, self._setup,
+            site, gateway, self._boot, VERSION, setup_digest(self._setup),
             self._ring[0].from_ns, self._ring[-1].end_ns, now.mono_ns,
             now.offset_ns if now.tq.is_synchronised else None, reasons,
         )  # fmt: skip
@@ -264,11 +275,15 @@ class FlightRecorder:
         """The daemon stops. `again`: the next one goes on at once, and lets recordings go in their
         time; else nobody would."""
         self.begin_anew()
-        for each in [] if again else [*self._files]:
-            self._forget(each)
+        if not again:
+            self._forget_all()
 
     def _file_bytes(self) -> int:
         return sum(each.size for each in self._files)
+
+    def _forget_all(self) -> None:
+        for each in [*self._files]:
+            self._forget(each)
 
     def _forget(self, recording: Recording) -> None:
         self._files.remove(recording)
@@ -295,6 +310,13 @@ class FlightRecorder:
             else:
                 self._files.append(Recording(int(digits), size, head))
         self.look(self._clock.now().mono_ns)
+
+
+def forget_recordings(folder: Path) -> None:
+    """All that are there: the recorder is off now, and nobody would let them go in their time."""
+    for path in folder.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def setup_digest(setup: EngineSetup) -> str:

@@ -10,11 +10,14 @@ is passed over. A file can make nothing but plain data and objects of the packag
 """
 
 import dataclasses
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -38,8 +41,18 @@ class ImageError(Exception):
 
 
 def take_image(root: object) -> Plain:
-    """Of an object and all that it holds. What is neither ours nor plain is left out."""
-    return _Taker().take(root)
+    """Of an object and all that it holds. What is neither ours nor plain is left out.
+
+    The collector of garbage does not run meanwhile. An image is some hundred thousand lists, none
+    of them garbage, and to look for it among them took thrice as long as to make them.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return _Taker().take(root)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def put_image(image: Plain, root: object) -> None:
@@ -47,9 +60,7 @@ def put_image(image: Plain, root: object) -> None:
     no use any more."""
     try:
         _Putter().put(image, root)
-    except (
-        AttributeError, ImportError, LookupError, RecursionError, TypeError, ValueError,
-    ) as error:  # fmt: skip
+    except Exception as error:  # whatever a file can make of it
         raise ImageError(f"the state cannot be taken up: {error!r:.200}") from error
 
 
@@ -64,53 +75,70 @@ class _Taker:
         kind: Any = type(value)
         if kind in SCALARS:
             return value
-        if kind is tuple:
-            return ["t", self._all(value)]
-        if value is msgspec.UNSET:
-            return ["u"]
-        if isinstance(value, Enum):
-            return ["e", _name(kind), value.value]
-        if isinstance(value, tuple) and _is_made(kind):
-            return ["n", _name(kind), self._all(value)]
-        if isinstance(value, frozenset):
-            return ["z", sorted(map(self.take, value), key=repr)]
-        found = self._seen.get(id(value))
-        if found is not None:
-            return ["r", found[0]]
-        take = _HELD.get(kind) or (_Taker._object if _is_made(kind) else None)
-        if take is None:
-            return ["a", *_array(value)] if kind.__name__ == "ndarray" else ["k"]
-        self._seen[id(value)] = len(self._seen), value
+        changes, take = _way(kind)
+        if changes:
+            found = self._seen.get(id(value))
+            if found is not None:
+                return ["r", found[0]]
+            self._seen[id(value)] = len(self._seen), value
         return take(self, value)
 
-    def _all(self, values: Any) -> list[Plain]:
-        return [each if type(each) in SCALARS else self.take(each) for each in values]
+    def all(self, values: Any) -> list[Plain]:
+        take = self.take
+        return [each if type(each) in SCALARS else take(each) for each in values]
 
-    def _list(self, value: list[Any]) -> Plain:
-        return ["l", self._all(value)]
-
-    def _deque(self, value: deque[Any]) -> Plain:
-        return ["q", value.maxlen, self._all(value)]
-
-    def _set(self, value: set[Any]) -> Plain:
-        return ["s", sorted(self._all(value), key=repr)]  # the order of a set is nobody's
-
-    def _dict(self, value: dict[Any, Any]) -> Plain:
-        return ["d", self._all(value), self._all(value.values())]
-
-    def _object(self, value: object) -> Plain:
+    def object(self, value: object) -> Plain:
         kind: Any = type(value)
+        name, names, values = _reader(kind)
+        if not kind.__dictoffset__:
+            with suppress(AttributeError):  # one that has no value
+                return ["o", name, [*names], self.all(values(value))]
         names = [
             name
             for name in _attributes(kind, value)
             if hasattr(value, name) and (kind.__name__, name) not in LEFT_ATTRIBUTES
         ]
-        return ["o", _name(kind), names, self._all(getattr(value, name) for name in names)]
+        return ["o", name, names, self.all(getattr(value, name) for name in names)]
 
 
-_HELD: Final[Mapping[Any, Callable[[_Taker, Any], Plain]]] = {
-    list: _Taker._list, deque: _Taker._deque, set: _Taker._set, dict: _Taker._dict,
-}  # fmt: skip
+Way = tuple[bool, Callable[[_Taker, Any], Plain]]
+"""Whether a value of this class can be changed, and what its image is."""
+_HELD: Final[Mapping[Any, Way]] = {
+    tuple: (False, lambda taker, value: ["t", taker.all(value)]),
+    frozenset: (False, lambda taker, value: ["z", sorted(map(taker.take, value), key=repr)]),
+    type(msgspec.UNSET): (False, lambda _, value: ["u"]),
+    list: (True, lambda taker, value: ["l", taker.all(value)]),
+    deque: (True, lambda taker, value: ["q", value.maxlen, taker.all(value)]),
+    # the order of a set is nobody's
+    set: (True, lambda taker, value: ["s", sorted(taker.all(value), key=repr)]),
+    dict: (True, lambda taker, value: ["d", taker.all(value), taker.all(value.values())]),
+}
+
+
+@cache
+def _way(kind: Any) -> Way:
+    if (held := _HELD.get(kind)) is not None:
+        return held
+    name = _name(kind)
+    if issubclass(kind, Enum):
+        known: dict[Any, Plain] = {each: ["e", name, each.value] for each in kind}
+        return False, lambda _, value: known.get(value) or ["e", name, value.value]
+    if _is_made(kind):
+        if issubclass(kind, tuple):
+            return False, lambda taker, value: ["n", name, taker.all(value)]
+        return True, _Taker.object
+    if kind.__name__ == "ndarray":
+        return False, lambda _, value: ["a", *_array(value)]
+    return False, lambda _, value: ["k"]
+
+
+@cache
+def _reader(kind: type) -> tuple[str, list[str], Callable[[Any], Any]]:
+    """Name, slots, and their values at once: raises AttributeError if one has none."""
+    names = [name for name in _slots(kind) if (kind.__name__, name) not in LEFT_ATTRIBUTES]
+    if len(names) < 2:
+        return _name(kind), names, lambda value: [getattr(value, name) for name in names]
+    return _name(kind), names, attrgetter(*names)
 
 
 class _Putter:
@@ -136,9 +164,9 @@ class _Putter:
             case "z":
                 return frozenset(self._all(rest[0], ()))
             case "e":
-                return _class(rest[0])(rest[1])
+                return _class(rest[0], Enum)(rest[1])
             case "n":
-                return _class(rest[0])(*self._all(rest[1], ()))
+                return _class(rest[0], tuple)(*self._all(rest[1], ()))
             case "a":
                 return _made_array(*rest)
             case "o":
@@ -238,15 +266,16 @@ def _name(kind: type) -> str:
 
 
 @cache
-def _class(name: str) -> Any:
-    """Raises ImportError, LookupError or ValueError."""
+def _class(name: str, of: type = object) -> Any:
+    """A class of ours that is `of` some kind: a file must not call whatever can be called. Raises
+    ImportError, LookupError or ValueError."""
     module, _, path = name.partition(":")
     if not module.startswith(MADE):
         raise ValueError(f"{name!r:.80} is not made from a file")
     found: Any = import_module(module)
     for part in path.split("."):
         found = vars(found)[part]
-    if not isinstance(found, type) or found.__module__ != module:
+    if not isinstance(found, type) or found.__module__ != module or not issubclass(found, of):
         raise ValueError(f"{name!r:.80} is no class of ours")
     return found
 

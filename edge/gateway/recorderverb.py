@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 
 from edge.control.protocol import VerbError
 from edge.core import Clock
-from edge.durable.readfile import read_file
 from edge.gateway.flightrecorder import KEPT_NS, FlightRecorder, Recording
 
 PIECE: Final = 1 << 20  # bytes of a recording in one answer
@@ -64,13 +63,14 @@ class RecorderVerb:
         if found is None or type(at) is not int or at < 0:
             raise VerbError(f"there is no recording {number!r:.20}; each is gone after ten minutes")
         try:
-            data = read_file(recorder.path(found), limit=found.size)
+            with recorder.path(found).open("rb") as file:
+                file.seek(min(at, found.size))
+                data = file.read(PIECE)  # not all of it for each piece: the loop stands meanwhile
+        except FileNotFoundError:
+            raise VerbError("the recording is not there any more") from None
         except OSError as error:
             raise VerbError(f"the recording cannot be read: {error.strerror or error}") from error
-        if data is None:
-            raise VerbError("the recording is not there any more")
-        piece = base64.b64encode(data[at : at + PIECE]).decode()
-        return {"data": piece, "size": len(data)}
+        return {"data": base64.b64encode(data).decode(), "size": found.size}
 
 
 def recorder_status(recorder: FlightRecorder, now_ns: int) -> dict[str, Any]:

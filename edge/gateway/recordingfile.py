@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgpack
+import msgspec
 
 from edge.core import Draft
 from edge.durable.framedlog import FrameFormat
@@ -24,9 +25,12 @@ from edge.wire.contract.body import body_map
 VERSION: Final = 1
 FRAMES: Final = FrameFormat(limit=32 << 20)
 LONGEST: Final = 64 << 20  # bytes of one frame, inflated
+MOST: Final = 256 << 20  # bytes of all frames, inflated
+LONGEST_STATE: Final = 16 << 20  # with 64 lanes it has 4 MB
 LARGEST: Final = 128 << 20  # bytes of a file that is read
 QUICK: Final = 1  # zlib's level: a window is packed in the main loop
 
+T = TypeVar("T")
 BusFrame = tuple[int, str, bytes, int, str]
 """When it was (monotonic ns), out, in or error, its first bytes, its size, a note."""
 
@@ -104,13 +108,15 @@ def read_recording(path: Path) -> tuple[RecordingHead, list[RecordedWindow]]:
         raise RecordingError("it is not there")
     bodies = _bodies(io.BytesIO(data))
     head = _head(next(bodies, None))
+    state = _decoded(next(bodies, b""), _StateBody).state
+    if len(state) > LONGEST_STATE:
+        raise RecordingError("it is damaged: its state is too long")
     try:
-        state = bytes(next(bodies)["state"])
-        windows = [_window(each) for each in bodies]
-        if not windows or windows[-1].end.end_ns != head.to_ns:
-            raise RecordingError("its end is missing")
-    except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        windows = [_window(_decoded(each, _WindowBody)) for each in bodies]
+    except (TypeError, ValueError) as error:
         raise RecordingError(f"it is damaged: {error!r:.100}") from error
+    if not windows or windows[-1].end.end_ns != head.to_ns:
+        raise RecordingError("its end is missing")
     windows[0] = replace(windows[0], state=state)
     return head, windows
 
@@ -124,46 +130,65 @@ def without_frames(path: Path) -> bytes:
     )
 
 
-def _window(body: Any) -> RecordedWindow:
-    frames = {
-        str(bus): [
-            (int(at), str(way), bytes(data), int(size), str(note))
-            for at, way, data, size, note in each
-        ]
-        for bus, each in dict(body["frames"]).items()
-    }
+class _Version(msgspec.Struct):
+    recording: int
+
+
+class _StateBody(msgspec.Struct):
+    state: bytes
+
+
+class _WindowBody(msgspec.Struct):
+    """What a file holds is decoded as this: else 60 kB of it could become 4 GB of empty lists."""
+
+    end: tuple[
+        int, bool, float | None, dict[str, list[str]], dict[str, list[str]], bool, bool
+    ]  # fmt: skip
+    segment: bytes
+    records: tuple[bytes, ...]
+    models: dict[str, str]
+    frames: dict[str, list[BusFrame]]
+
+
+def _window(body: _WindowBody) -> RecordedWindow:
+    """Raises TypeError or ValueError."""
     return RecordedWindow(
-        WindowEnd.restore(body["end"]),
-        bytes(body["segment"]),
-        tuple(map(bytes, body["records"])),
-        {str(name): str(who) for name, who in dict(body["models"]).items()},
-        frames,
+        WindowEnd.restore(body.end), body.segment, body.records, body.models, body.frames
     )
 
 
-def _head(body: Any) -> RecordingHead:
+def _head(body: bytes | None) -> RecordingHead:
     try:
-        version = body.pop("recording")
-        if version != VERSION:
-            raise RecordingError(f"it is of version {version!r:.20}; this program reads {VERSION}")
-        return RecordingHead(**{**body, "reasons": tuple(map(str, body["reasons"]))})
-    except (AttributeError, LookupError, TypeError) as error:
+        version = msgspec.msgpack.decode(body or b"", type=_Version).recording
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise RecordingError("it is no recording of a gateway") from error
+    if version != VERSION:
+        raise RecordingError(f"it is of version {version!r:.20}; this program reads {VERSION}")
+    return _decoded(body or b"", RecordingHead)
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise RecordingError(f"it is damaged: {error!r:.100}") from error
 
 
 def _packed(body: Any) -> bytes:
     return FRAMES.pack(zlib.compress(msgpack.packb(body), QUICK))
 
 
-def _bodies(file: Any) -> Iterator[Any]:
+def _bodies(file: Any) -> Iterator[bytes]:
+    left = MOST
     for packed, _ in FRAMES.read(file):
         if packed is None:
             raise RecordingError("it is damaged")
         inflating = zlib.decompressobj()
         try:
-            body = inflating.decompress(packed, LONGEST)
-            if inflating.unconsumed_tail or not inflating.eof:
-                raise RecordingError("it is damaged: a frame is too long")
-            yield msgpack.unpackb(body, strict_map_key=False)
-        except (zlib.error, ValueError) as error:
+            body = inflating.decompress(packed, min(LONGEST, left) + 1)
+        except zlib.error as error:
             raise RecordingError(f"it is damaged: {error!r:.100}") from error
+        left -= len(body)
+        if len(body) > LONGEST or left < 0 or not inflating.eof:
+            raise RecordingError("it is damaged: a frame is too long, or has no end")
+        yield body

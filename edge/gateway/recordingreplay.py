@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgpack
+import msgspec
 
 import drivers
 from edge.acquire.stage import open_segment
@@ -37,6 +38,8 @@ OTHER_SITE: Final = (
     "that the gateway had then"
 )
 SHOWN: Final = 60  # characters of a value
+Unpacked = tuple[str, str, int, int, dict[str, Any]]
+"""Stream, source, from, to (monotonic ns) and body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,10 @@ class ReplayedWindow:
         found = []
         for was, now in zip_longest(self.recorded, pack_drafts(self.drafts)):
             if was != now:
-                found.append(_difference(_unpacked(was), _unpacked(now)))
+                try:
+                    found.append(_difference(_unpacked(was), _unpacked(now)))
+                except (msgspec.MsgspecError, RecursionError):
+                    found.append("a record in the recording is damaged")
         if found and self.models:
             found.append("; ".join(f"{name}: {text}" for name, text in self.models.items()))
         return found
@@ -69,10 +75,13 @@ def replay_recording(site: Site, path: Path) -> Iterator[ReplayedWindow]:
     from_ns = head.from_ns
     with tempfile.TemporaryDirectory() as folder:
         for window in windows:
-            drafts = list(_fed(pipeline, window.segment, Path(folder) / "stage.1"))
-            window.end.tell(pipeline.engine)
+            try:
+                drafts = _played(pipeline, window, Path(folder) / "stage.1")
+            except (OSError, RecordingError):
+                raise
+            except Exception as error:  # of a memory that fits nothing, whatever comes of it
+                raise RecordingError(f"it cannot be played: {error!r:.200}") from error
             end = window.end
-            drafts += pipeline.engine.close(end.end_ns, partial=end.partial, wall_s=end.wall_s)
             yield ReplayedWindow(
                 from_ns, end.end_ns, window.records, drafts, _others(window, pipeline)
             )
@@ -104,6 +113,13 @@ def _pipeline(site: Site, head: RecordingHead, state: bytes) -> Pipeline:
     return made
 
 
+def _played(pipeline: Pipeline, window: RecordedWindow, place: Path) -> list[Draft]:
+    end = window.end
+    drafts = list(_fed(pipeline, window.segment, place))
+    end.tell(pipeline.engine)
+    return drafts + pipeline.engine.close(end.end_ns, partial=end.partial, wall_s=end.wall_s)
+
+
 def _fed(pipeline: Pipeline, segment: bytes, place: Path) -> Iterator[Draft]:
     """What came in; what it repeats of the segment before is in the memory already."""
     place.write_bytes(segment)
@@ -131,14 +147,14 @@ def _others(window: RecordedWindow, pipeline: Pipeline) -> dict[str, str]:
     return found
 
 
-def _unpacked(packed: bytes | None) -> list[Any] | None:
-    return None if packed is None else list(msgpack.unpackb(packed))
+def _unpacked(packed: bytes | None) -> Unpacked | None:
+    """Raises msgspec.MsgspecError for what is no record."""
+    return None if packed is None else msgspec.msgpack.decode(packed, type=Unpacked)
 
 
-def _difference(was: list[Any] | None, now: list[Any] | None) -> str:
+def _difference(was: Unpacked | None, now: Unpacked | None) -> str:
     if was is None or now is None:
-        stream, source = (now or was or [])[:2]
-        body = (now or was or [])[4]
+        stream, source, _, _, body = now or was or ("", "", 0, 0, {})
         what = f"{stream} of {source or 'the gateway'} ({body.get('event', 'record')})"
         return f"{what} is new" if was is None else f"{what} is missing"
     if was[:4] != now[:4]:

@@ -6,17 +6,19 @@ A box of ours is read with its own decoder. For one that is not ours a function 
 
 import contextlib
 import importlib
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-from msgspec import Struct, structs
+from msgspec import Struct, json, structs
 
 from edge.config import Site
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
+from edge.core.printable import printable
 from edge.platform.subscription import ArrivedMessage, subscriptions
 from edge.rig.runlog import Heard, Seen
 from edge.wire import DecodedMessage, WireError, decode, is_down
@@ -138,16 +140,25 @@ class ReaderAdapter:
 
     def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
         try:
-            found = self._reader(message.topic, message.payload)
-        except ValueError as error:
+            said = self._reader(message.topic, message.payload)
+            found = self._heard(t_s, zero_ns / 1e9, message.topic, said)
+            json.encode(found)  # half a character is a text in Python, and in no file
+        except (ArithmeticError, RecursionError, ValueError) as error:  # 1e999, [[[[...
             return [undecodable(t_s, message.topic, str(error))]
-        zero_s = zero_ns / 1e9
+        return found
+
+    @staticmethod
+    def _heard(t_s: float, zero_s: float, topic: str, found: Sequence[Said]) -> list[Heard]:
+        """Raises ValueError for a time that is none."""
+        times = [each for one in found for each in (one.from_s, one.to_s, one.sent_s)]
+        if not all(map(math.isfinite, filter(None, times))):
+            raise ValueError("a time is not finite")
         return [
             Heard(
                 t_s=t_s, stream=one.stream, source=one.source, epoch=one.epoch, seq=one.seq,
                 from_s=None if one.from_s is None else one.from_s - zero_s,
                 to_s=None if one.to_s is None else one.to_s - zero_s,
-                body={TOPIC: message.topic, **one.body, **_sent(one.sent_s, zero_s)},
+                body={TOPIC: topic, **one.body, **_sent(one.sent_s, zero_s)},
             )
             for one in found
         ]  # fmt: skip
@@ -176,7 +187,9 @@ def seen_of(t_s: float, status: Mapping[str, Any]) -> Seen:
 
 def undecodable(t_s: float, topic: str, why: str) -> Heard:
     """A message that the adapter cannot read: it is shown, and expected by nobody."""
-    return Heard(t_s=t_s, stream="undecodable", source="", body={TOPIC: topic, "text": why})
+    return Heard(
+        t_s=t_s, stream="undecodable", source="", body={TOPIC: topic, "text": printable(why)}
+    )
 
 
 def wall_s(text: object, zero_ns: int) -> float | None:
@@ -185,7 +198,7 @@ def wall_s(text: object, zero_ns: int) -> float | None:
         return None
     try:
         return datetime.fromisoformat(text).timestamp() - zero_ns / 1e9
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -4,6 +4,7 @@ itself.
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,13 @@ def faketime() -> Path | None:
     """The library that shows a process another wall clock; None where it is not installed."""
     folder, pattern = FAKETIME
     return next(iter(sorted(Path(folder).glob(pattern))), None)
+
+
+def ends_with_us(command: Sequence[str]) -> list[str]:
+    """The same command, in a process that is killed when the thread that has started it ends: of a
+    rig that is killed nothing goes on, where util-linux is installed."""
+    setpriv = shutil.which("setpriv")
+    return [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *command]
 
 
 class BoxUnderTest(Protocol):
@@ -74,10 +82,12 @@ class BoxProcess:
             environment |= self._wall()
         if self._out is None:
             self._out = self.log.open("ab")
+        if shutil.which(self.command[0]) is None:
+            raise LayerError(f"the box cannot be started: there is no {self.command[0]}")
         try:
             self._process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._out,
-                env=environment, start_new_session=True,
+                ends_with_us(self.command), stdin=subprocess.DEVNULL, stdout=self._out,
+                stderr=self._out, env=environment, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise LayerError(f"the box cannot be started: {self.command[0]}: {error}") from error

@@ -13,6 +13,7 @@ fields = { volume = "count" }   # ours = theirs; `a.b` is b of the object a
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -73,17 +74,25 @@ def load_table(path: Path) -> ReaderAdapter:
 
 def _said(kind: MessageTable, source: str, payload: bytes) -> Said:
     """Raises ValueError for a payload that is something else."""
-    data = json.loads(payload)
+    data = json.loads(payload, parse_float=_finite, parse_constant=_finite)
     if not isinstance(data, dict):
         raise ValueError("the payload is not a JSON object")
     body = {ours: _at(data, theirs) for ours, theirs in kind.fields.items()}
     epoch, seq = _at(data, kind.epoch), _at(data, kind.seq)
     return Said(
         stream=kind.stream, source=source, body={**data, **body},
-        epoch="" if epoch is None else str(epoch), seq=seq if isinstance(seq, int) else 0,
+        epoch="" if epoch is None else str(epoch), seq=seq if type(seq) is int else 0,
         from_s=_moment(data, kind.from_), to_s=_moment(data, kind.to),
         sent_s=_moment(data, kind.sent),
     )  # fmt: skip
+
+
+def _finite(text: str) -> float:
+    """Raises ValueError: JSON has neither NaN nor 1e999, and a file of a run has neither."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number")
+    return value
 
 
 def _at(data: Mapping[str, Any], key: str) -> Any:

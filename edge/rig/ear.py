@@ -23,6 +23,7 @@ from edge.rig.layer import LayerError
 
 READY_S: Final = 30.0
 STOP_S: Final = 10.0
+MOST_BYTES: Final = 512 << 20  # of a run: its file may have twice that, a day of 64 lanes has it
 
 
 class CameIn(NamedTuple):
@@ -46,6 +47,7 @@ class Ear:
         self._trouble = ""
         self.lost: list[tuple[int, str]] = []
         """Moments at which the connection was lost, and why."""
+        self._bytes = 0
         self.thrown_away = 0
         """Messages that came faster than the rig took them."""
 
@@ -66,6 +68,8 @@ class Ear:
 
     def take(self) -> list[CameIn]:
         """What came since the last call. Raises LayerError when it does not hear any more."""
+        if self._bytes > MOST_BYTES:
+            raise LayerError(f"the box has sent more than {MOST_BYTES >> 20} MB: no more is kept")
         if self.thrown_away:
             raise LayerError(f"{self.thrown_away} messages came faster than the rig took them")
         if not self._thread.is_alive():
@@ -101,7 +105,9 @@ class Ear:
             on_ready=self._ready.set, on_loss=self._lose, on_overrun=self._overrun,
         )  # fmt: skip
         async for message in messages:
-            self._came.append(CameIn(self._clock.now().mono_ns, message))
+            self._bytes += message.size
+            if self._bytes <= MOST_BYTES:
+                self._came.append(CameIn(self._clock.now().mono_ns, message))
 
     def _lose(self, why: str) -> None:
         self.lost.append((self._clock.now().mono_ns, why))

@@ -14,6 +14,7 @@ import json
 import queue
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -21,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from edge.rig.boxprocess import ends_with_us
 from edge.rig.guestparts import GuestParts
 from edge.rig.initrd import initrd
 from edge.rig.layer import LayerError
@@ -37,6 +39,8 @@ CONNECT_S: Final = 30.0
 PLUG_S: Final = 20.0
 END_S: Final = 30.0
 TAIL: Final = 1500
+LONGEST_LINE: Final = 1 << 20  # of what its hand says
+MOST_TRANSFERS: Final = 1000
 MEMORY_MB: Final = 512
 QUIET: Final = "quiet loglevel=4 mitigations=off no_timer_check random.trust_cpu=on panic=-1"
 Transfer = Callable[[bytes], bytes]
@@ -66,12 +70,12 @@ class GuestMachine:
         self._numbers, self._saying = itertools.count(1), threading.Lock()
         self._waiting: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._ready, self._gone = threading.Event(), False
-        self._transfers: queue.Queue[bytes | None] = queue.Queue()
+        self._transfers: queue.Queue[bytes | None] = queue.Queue(MOST_TRANSFERS)
         first = folder / "initrd.gz"
         first.write_bytes(initrd(parts.busybox, parts.first_modules, FIRST.read_bytes()))
         with (folder / "qemu.log").open("ab") as said:
             self._qemu = subprocess.Popen(
-                _command(parts, folder, first, disk, ports),
+                ends_with_us(_command(parts, folder, first, disk, ports)),
                 # a leader of a session would get the far end of an adapter as its terminal, and
                 # a SIGHUP with its end
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, process_group=0,
@@ -109,8 +113,8 @@ class GuestMachine:
             )
         finally:
             self._waiting.pop(number, None)
-        if "error" in found:
-            raise GuestError(f"{do}: {found['error']}")
+        if "is" not in found:
+            raise GuestError(f"{do}: {found.get('error')}")
         return found["is"]
 
     def pull(self, line: str, high: bool) -> None:
@@ -151,7 +155,8 @@ class GuestMachine:
         """Nothing of it stays. Always safe."""
         self.kill()
         self._line.close()
-        self._transfers.put(None)
+        with contextlib.suppress(queue.Full):
+            self._transfers.put_nowait(None)
         if hasattr(self, "_qmp"):
             self._qmp.close()
 
@@ -166,11 +171,14 @@ class GuestMachine:
 
     def _listen(self) -> None:
         rest = b""
-        with contextlib.suppress(OSError):
+        # whatever else a guest says than its hand does: it is as good as gone
+        with contextlib.suppress(OSError, ValueError, TypeError, LookupError, RecursionError):
             while piece := self._line.recv(65536):
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     self._hear(json.loads(line))
+                if len(rest) > LONGEST_LINE:
+                    raise ValueError("a line has no end")
         self._gone = True
         for waiting in [*self._waiting.values()]:
             with contextlib.suppress(queue.Full):
@@ -182,12 +190,16 @@ class GuestMachine:
         elif "ready" in said:
             self._ready.set()
         elif (waiting := self._waiting.get(said["n"])) is not None:
-            waiting.put(said)
+            with contextlib.suppress(queue.Full):  # it answers twice
+                waiting.put_nowait(said)
 
     def _carry(self) -> None:
         """Transfers, one after the other as on a bus."""
         while (asked := self._transfers.get()) is not None:
-            answer = self._transfer(asked)
+            try:
+                answer = self._transfer(asked)
+            except (struct.error, ValueError):  # no transfer: it waits for the answer in vain
+                continue
             with contextlib.suppress(GuestError):
                 self._say({"i2c": base64.b64encode(answer).decode()})
 

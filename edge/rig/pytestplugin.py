@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pytest
 
@@ -27,6 +27,9 @@ LAYER: Final = "rig_layer"
 SCENARIO_ENDING: Final = ".rig.toml"
 USUAL_LAYERS: Final = ["sim"]
 RUN: Final = pytest.StashKey["SteppedRun"]()
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+IS_NEW: Final = pytest.version_tuple >= (8, 2)
+"""An older one, such as Debian 12 has, does its own work beside this plugin, and none of ours."""
 WORDS: Final = {
     "site": "the site file of the box under test",
     "box": "the command of a box that is not this gateway, or mqtt://HOST:PORT of one elsewhere",
@@ -71,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if not file_path.name.endswith(SCENARIO_ENDING):
+    if not IS_NEW or not file_path.name.endswith(SCENARIO_ENDING):
         return None
     from edge.rig.scenarioitem import ScenarioFile
 
@@ -88,6 +91,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(LAYER, found, indirect=True)
 
 
+def _around(hook: Hook) -> Hook:
+    """A hook that runs around others, in the words that this pytest has."""
+    return (pytest.hookimpl(wrapper=True) if IS_NEW else pytest.hookimpl(hookwrapper=True))(hook)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -96,7 +104,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.user_properties.append((LAYER, layer))
 
 
-@pytest.hookimpl(wrapper=True)
+@_around
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """What the layer cannot do skips the test that asks for it; a fault that nobody has seen to be
     in force fails it."""
@@ -123,6 +131,8 @@ def rig_layer(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def rig(request: pytest.FixtureRequest, rig_layer: LayerName) -> Iterator[SteppedRun]:
     """The box of one test, and its wires. All other fixtures of the rig act on it."""
+    if not IS_NEW:
+        pytest.fail(f"tests of a box need pytest 8.2 or newer; this is {pytest.__version__}")
     from edge.rig.testedbox import stepped_run
 
     with stepped_run(request, rig_layer, request.config.getoption("--rig-report")) as run:

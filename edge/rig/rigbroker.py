@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from edge.core.endpoint import endpoint
 from edge.durable.atomicwrite import replace_file
+from edge.rig.boxprocess import ends_with_us
 from edge.rig.brokercertificates import (
     BrokerCertificate,
     BrokerCertificates,
@@ -96,8 +97,9 @@ class OwnBroker:
         file.write_text(text + self._box_listener(), encoding="utf-8")
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(
-            [binary, "-c", str(file)], stdout=quiet, stderr=quiet, start_new_session=True
-        )
+            ends_with_us([binary, "-c", str(file)]), stdout=quiet, stderr=quiet,
+            start_new_session=True,
+        )  # fmt: skip
         end = time.monotonic() + READY_S
         while not all(_listens(self.host, port) for port in {self.port, self.box_port}):
             if self._process.poll() is not None or time.monotonic() > end:

@@ -1,6 +1,7 @@
 """Recorded traffic of a scenario, of each kind that a `[[trace]]` may be."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,11 +23,14 @@ from edge.rig.recordedcontacts import (
 )
 from edge.rig.recordedinput import recorded_changes
 from edge.rig.scenario import Scenario, Trace
-from edge.rig.values import read_rows
+from edge.rig.values import ROWS_LIMIT, read_rows
 from edge.rig.vehicles import Passage
 
 SLOWEST_KMH: Final = 1.0
+FASTEST_KMH: Final = 1000.0
 SHORTEST_M: Final = 0.5
+LONGEST_M: Final = 1000.0
+LATEST_S: Final = 1e9
 LOOPS: Final = ("lead", "trail")
 VEHICLE_COLUMNS: Final = ("t_s", "lane", "speed_kmh", "length_m")
 
@@ -111,26 +115,45 @@ def _table(path: Path) -> Iterator[Passage]:
             raise ConfigError(
                 f"{path} row {number}: t_s, speed_kmh, length_m: write numbers"
             ) from None
-        if not (one.t_s >= 0 and one.speed_kmh >= SLOWEST_KMH and one.length_m >= SHORTEST_M):
-            raise ConfigError(f"{path} row {number}: t_s from 0, speed_kmh from {SLOWEST_KMH:g}, "
-                              f"length_m from {SHORTEST_M:g}")  # fmt: skip
-        yield one
+        yield _possible(one, f"{path} row {number}")
 
 
 def _sumo(path: Path) -> Iterator[Passage]:
     """`instantOut` of instant induction loops, which are called as lanes are (or `LANE.lead`): a
     vehicle enters one when its front reaches it."""
+    number, root = 0, None
     try:
-        for _, row in ElementTree.iterparse(path):
+        for what, row in ElementTree.iterparse(path, ("start", "end")):
+            if root is None:
+                root = row
+            if what == "start":
+                continue
             if row.tag == "instantOut" and row.get("state") == "enter":
                 lane, _, loop = row.get("id", "").partition(".")
+                number += 1
+                if number > ROWS_LIMIT:
+                    raise ConfigError(f"{path} has more than {ROWS_LIMIT} vehicles")
                 if loop in ("", "lead"):
                     speed_kmh = max(SLOWEST_KMH, float(row.get("speed", "")) * 3.6)
-                    yield Passage(lane, float(row.get("time", "")), speed_kmh,
-                                  float(row.get("length", "")))  # fmt: skip
-            row.clear()
-    except (OSError, ValueError, ElementTree.ParseError) as error:
+                    one = Passage(
+                        lane, float(row.get("time", "")), speed_kmh, float(row.get("length", ""))
+                    )
+                    yield _possible(one, f"{path}: instantOut {number} that enters")
+            root.clear()  # else it has all of them at the end
+    except (OSError, LookupError, ValueError, ElementTree.ParseError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def _possible(one: Passage, where: str) -> Passage:
+    """Raises ConfigError for what no vehicle is; not a number is none, either."""
+    for name, value, low, high in (
+        ("t_s", one.t_s, 0.0, LATEST_S),
+        ("speed_kmh", one.speed_kmh, SLOWEST_KMH, FASTEST_KMH),
+        ("length_m", one.length_m, SHORTEST_M, LONGEST_M),
+    ):
+        if not low <= value <= high:
+            raise ConfigError(f"{where}: {name} is {value:g}; write {low:g} to {high:g}")
+    return one
 
 
 def _edge_changes(path: Path, site: Site) -> Iterator[ContactChange]:
@@ -151,5 +174,5 @@ def _edge_changes(path: Path, site: Site) -> Iterator[ContactChange]:
                 source, active_high = lines[edge.line]
                 closed, found = edge.high is active_high, edge.seqno == 0
                 yield ContactChange(source, closed, edge.mono_ns / 1e9, found)
-        except (OSError, EOFError, UnicodeError) as error:
+        except (OSError, EOFError, UnicodeError, zlib.error) as error:
             raise ConfigError(f"{path} cannot be read: {error}") from error

@@ -1,7 +1,10 @@
 """The flight recorder: bounded, frozen by flags, faults and people, and gone in time."""
 
 import stat
+import tracemalloc
+import zlib
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import msgpack
@@ -9,9 +12,11 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.core.frametap import TappedFrame
-from edge.gateway import flightrecorder
+from edge.gateway import flightrecorder, recordingfile
 from edge.gateway.flightrecorder import KEPT_NS, REASONS, RING_NS, Recording
+from edge.gateway.memoryimage import take_image
 from edge.gateway.recordingfile import (
+    FRAMES,
     RecordingError,
     pack_drafts,
     read_head,
@@ -306,3 +311,115 @@ def test_a_recorder_that_fails_costs_no_record(
     told = [each for each in caplog.messages if "flight recorder has failed" in each]
     assert len(told) == flightrecorder.FAILURES
     assert "is off until the next start" in told[-1]
+
+
+def test_who_asks_too_often_or_too_much_is_not_told_of(street: RecordedStreet) -> None:
+    street.live(60)
+    for n in range(1000):
+        assert street.recorder.freeze(f"{n}\nERROR the box is on fire " + "x" * 100_000)
+    street.live(2 * WINDOW_S)
+    reasons = street.recorder.recordings[-1].head.reasons
+    assert len(reasons) == REASONS + flightrecorder.PERSONS
+    assert all(len(why) <= flightrecorder.REASON_CHARS and why.isprintable() for why in reasons)
+
+
+def test_a_large_memory_is_taken_more_seldom(
+    street: RecordedStreet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = list[int]()
+
+    def take(root: object) -> object:
+        taken.append(street.now_ns)
+        return take_image(root)
+
+    monkeypatch.setattr(flightrecorder, "take_image", take)
+    street.live(400)
+    assert [b - a for a, b in pairwise(taken)][1:4] == [60 * S] * 3
+    taken.clear()
+    monkeypatch.setattr(flightrecorder, "STATE_BYTES_A_S", 1000)
+    street.live(400)
+    assert 1 <= len(taken) <= 3
+    assert same(street, frozen(street)) == []
+
+
+def test_recordings_give_way_to_a_stage_without_room(street: RecordedStreet) -> None:
+    street.live(60)
+    recording = frozen(street)
+    street.stage.overflow += 1
+    street.live(2 * WINDOW_S)
+    assert not street.recorder.recordings
+    assert not street.recorder.path(recording).exists()
+
+
+def test_a_recorder_that_is_off_leaves_nothing_of_one_that_was_killed(
+    street: RecordedStreet,
+) -> None:
+    street.live(60)
+    path = street.recorder.path(frozen(street))
+    assert path.exists()
+    flightrecorder.forget_recordings(street.folder)
+    assert not path.exists()
+    assert (street.folder / "site.toml").exists()
+
+
+def packed(*bodies: object) -> bytes:
+    return b"".join(FRAMES.pack(zlib.compress(msgpack.packb(each), 1)) for each in bodies)
+
+
+@pytest.mark.parametrize("key", ["site", "from_ns", "to_ns", "frozen_ns", "wall_offset_ns",
+                                 "reasons", "setup", "boot"])  # fmt: skip
+@pytest.mark.parametrize("wrong", [[], {}, 1.5, b"x", True])
+def test_a_head_of_other_kinds_is_refused(tmp_path: Path, key: str, wrong: object) -> None:
+    head = {
+        "recording": 1, "site": "s", "gateway": "g", "boot": "b", "program": "p", "setup": "x",
+        "from_ns": 1, "to_ns": 2, "frozen_ns": 3, "wall_offset_ns": None, "reasons": ["r"],
+    }  # fmt: skip
+    path = tmp_path / "recording.00000001"
+    path.write_bytes(packed(head))
+    assert read_head(path).site == "s"
+    if key == "reasons" and wrong == []:
+        return
+    path.write_bytes(packed({**head, key: wrong}))
+    with pytest.raises(RecordingError):
+        read_head(path)
+    RecordedStreet(tmp_path)  # and no start ends at it
+    assert not path.exists()
+
+
+def test_a_small_file_that_becomes_a_large_one_is_refused(
+    street: RecordedStreet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street.live(60)
+    path = street.recorder.path(frozen(street))
+    with path.open("rb") as file:
+        head, state = (FRAMES.pack(body) for body, _ in [*FRAMES.read(file)][:2] if body)
+    limits = {"LONGEST": 1 << 20, "MOST": 4 << 20, "LONGEST_STATE": 1 << 19, "LARGEST": 1 << 20}
+    for name, limit in limits.items():
+        monkeypatch.setattr(recordingfile, name, limit)
+
+    def refused(data: bytes) -> None:
+        path.write_bytes(data)
+        tracemalloc.start()
+        with pytest.raises(RecordingError):
+            read_recording(path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 16 << 20
+
+    count = 1_000_000
+    lists = FRAMES.pack(zlib.compress(b"\xdd" + count.to_bytes(4) + bytes([0x90]) * count, 9))
+    refused(head + lists)
+    refused(head + state + lists)
+    refused(head + packed({"state": b"", "other": bytes(1 << 20)}))
+    refused(head + packed({"state": bytes(1 << 19 | 1)}))
+    end: list[object] = [1, False, None, {}, {}, False, False]
+    window = {"end": end, "segment": bytes(1_000_000), "records": [], "models": {}, "frames": {}}
+    refused(head + state + packed(window) * 100)
+
+
+def test_a_record_that_is_none_is_a_difference(street: RecordedStreet) -> None:
+    street.live(60)
+    window = next(replay_recording(street.site, street.recorder.path(frozen(street))))
+    for wrong in (b"", b"abc", b"\xc0", msgpack.packb([1]), msgpack.packb(["a", "b", 1, 2, []])):
+        other = replace(window, recorded=(wrong, *window.recorded[1:]))
+        assert "damaged" in other.differences()[0]

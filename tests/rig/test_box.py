@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge.core import ConfigError
 from edge.platform.subscription import ArrivedMessage
-from edge.rig.box import KerbstoneAdapter, ReaderAdapter, load_reader, seen_of
+from edge.rig.box import KerbstoneAdapter, ReaderAdapter, Said, load_reader, seen_of
 from edge.rig.boxclock import measure
 from edge.rig.boxtable import load_table
 from edge.rig.layer import NO_BOUND_S
@@ -235,3 +236,41 @@ def test_a_clock_is_never_outside_of_its_bounds(offset_s: float) -> None:
     found_s, bound_s = measure(heard, cars)
     assert found_s - bound_s - 1e-6 <= offset_s <= found_s + bound_s + 1e-6
     assert bound_s < 5.0
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 100_000, b'{"from": 1' + b"0" * 400 + b"}", b'{"from": ' + b"9" * 5000 + b"}",
+        b'{"from": NaN}', b'{"from": 1e999}', b'{"volume": Infinity}', b'{"id": "\\ud800"}',
+        b'{"from": "0001-01-01T00:00:00"}', b'{"from": "\\ud800"}', b"\0" * 1000, b"\xff\xfe{}",
+    ],
+)  # fmt: skip
+def test_no_payload_ends_a_run_or_spoils_its_file(payload: bytes, tmp_path: Path) -> None:
+    """Half of a character was a text until the run was written, an hour later."""
+    file = tmp_path / "table.toml"
+    file.write_text(
+        'topics = ["box/#"]\n[[message]]\ntopic = "box/+"\nstream = "traffic"\nfrom = "from"\n'
+    )
+    (one,) = load_table(file).hear(1.0, ZERO_NS, message("box/x", payload))
+    assert one.stream == "undecodable"
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Heard) == one
+
+
+def test_a_reader_may_give_no_half_character_and_no_endless_time() -> None:
+    for said in (Said(stream="a", source="\ud800", body={}),
+                 Said(stream="a", source="x", body={"k": ["\ud800"]}),
+                 Said(stream="a", source="x", body={}, to_s=float("inf"))):  # fmt: skip
+
+        def read(topic: str, payload: bytes, said: Said = said) -> list[Said]:
+            return [said]
+
+        (one,) = ReaderAdapter(["#"], read).hear(1.0, ZERO_NS, message("box/x", b""))
+        assert one.stream == "undecodable", said
+
+
+def test_a_record_of_ours_with_half_a_character_is_no_record(tmp_path: Path) -> None:
+    adapter = KerbstoneAdapter(read_site(tmp_path), tmp_path)
+    odd = json.dumps(record(note="\ud800")).encode()
+    for one in adapter.hear(3.5, 4_000_000_000, message(f"{UP}/traffic/north_1", odd)):
+        msgspec.json.encode(one)

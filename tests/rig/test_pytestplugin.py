@@ -351,3 +351,27 @@ def test_the_same_tests_pass_on_real_processes(tmp_path: Path) -> None:
     assert skipped <= {"test_a_clock_that_jumps[pty]"}, ran.text  # without libfaketime
     assert {end for end in ran.outcomes().values()} <= {"passed", "skipped"}, ran.text
     assert ran.code == 0
+
+
+def test_an_older_pytest_is_not_disturbed(tmp_path: Path) -> None:
+    """That of Debian 12 knows no `wrapper`: each run of it ended where Kerbstone was installed."""
+    (tmp_path / "old.py").write_text(
+        "import pytest\n"
+        "pytest.version_tuple, new = (7, 2, 1), pytest.hookimpl\n"
+        "def hookimpl(function=None, hookwrapper=False, optionalhook=False, tryfirst=False,\n"
+        "             trylast=False, specname=None):\n"
+        "    return new(function, hookwrapper=hookwrapper, trylast=trylast)\n"
+        "pytest.hookimpl = hookimpl\n"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "def test_own():\n    pass\n\ndef test_of_a_box(rig):\n    pass\n"
+    )
+    (tmp_path / "odd.rig.toml").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "old", *PLUGIN, "."],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+             "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )  # fmt: skip
+    assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "tests of a box need pytest 8.2 or newer" in done.stdout

@@ -1,11 +1,13 @@
 """Recorded traffic of each kind: a file in this repository is checked, played, and counted."""
 
+import gzip
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
 
 from edge.core import ConfigError
+from edge.rig import traces
 from edge.rig.judging import judge
 from edge.rig.outcome import verdict_of
 from edge.rig.recordedcontacts import ContactChange, LoopSpell, whole_spells
@@ -120,3 +122,39 @@ def test_of_a_log_with_several_signals_one_has_to_be_named(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="of 2 signals: 7, 8"):
         spells(tmp_path, file="two.csv", detectors=detectors)
     assert len(spells(tmp_path, file="two.csv", detectors=detectors, signal="8")) == 23
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<i><instantOut id="north_1" state="enter" time="nan" speed="1" length="4"/></i>',
+        '<i><instantOut id="north_1" state="enter" time="1" speed="inf" length="4"/></i>',
+        '<i><instantOut id="north_1" state="enter" time="1" speed="9" length="-5"/></i>',
+        '<?xml version="1.0" encoding="nonsense"?><i/>',
+        '<!DOCTYPE i [<!ENTITY a "'
+        + "x" * 100_000
+        + '">]><i>'
+        + '<x y="&a;&a;&a;"/>' * 500
+        + "</i>",
+        '<!DOCTYPE i [<!ENTITY a SYSTEM "file:///etc/passwd">]><i>&a;<x y="&a;"/></i>',
+        "<i>" * 100_000,
+    ],
+)
+def test_what_is_no_run_of_sumo_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "t.xml").write_text(text)
+    with pytest.raises(ConfigError):
+        list(traces._sumo(tmp_path / "t.xml"))
+
+
+def test_a_vehicle_without_end_and_a_file_that_cannot_be_inflated_are_refused(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("t_s,lane,speed_kmh,length_m\n1,north_1,50,inf\n")
+    with pytest.raises(ConfigError, match="row 2: length_m is inf"):
+        list(traces._table(file))
+    data = bytearray(gzip.compress(b"t_ms,line,level\n1,a,0\n" * 1000))
+    data[20] ^= 0xFF
+    (tmp_path / "t.csv.gz").write_bytes(data)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        list(traces._edge_changes(tmp_path / "t.csv.gz", read_site(tmp_path)))
