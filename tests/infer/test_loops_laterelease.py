@@ -183,3 +183,31 @@ def test_the_last_stay_of_a_pair_waits_for_what_the_other_loop_says() -> None:
     trail = trail._replace(since_ns=3 * s)
     rule.step({("m_0", "lead"): lead, ("m_0", "trail"): trail}, {}, None)
     assert rule.snapshot()["m_0|lead"][2] == 0.0  # nothing was compared
+
+
+def lorries(seed: int) -> dict[LoopKey, Spans]:
+    """Nothing but lorries of 8 to 12 m at 50 km/h, in one lane with two loops."""
+    chance, at = random.Random(seed), 0.0
+    out: dict[LoopKey, Spans] = {("m_0", "lead"): [], ("m_0", "trail"): []}
+    while at < 600.0:
+        at += 2.0 + chance.expovariate(1 / 3.1)
+        v, m = chance.gauss(14.0, 1.0), chance.uniform(8.0, 12.0)
+        out["m_0", "lead"].append((at, at + (m + 2.0) / v))
+        out["m_0", "trail"].append((at + 4.0 / v, at + (m + 6.0) / v))
+    return out
+
+
+@pytest.mark.parametrize("part", ["lead", "trail"])
+@pytest.mark.parametrize("seed", range(3))
+def test_beside_one_that_loses_lorries_in_their_middle_nobody_lets_go_late(
+    part: str, seed: int
+) -> None:
+    """The second part begins as near to the other loop's stay as the lorry itself did."""
+    stays = lorries(seed)
+    assert said(stays, LANES) == {}
+    stays["m_0", part] = [
+        half
+        for on, off in stays["m_0", part]
+        for half in ((on, on + 0.6 * (off - on)), (on + 0.6 * (off - on) + 0.06, off))
+    ]
+    assert said(stays, LANES) == {}

@@ -108,3 +108,38 @@ def test_what_is_no_snapshot_is_refused_and_nothing_has_changed(saved: Any) -> N
     with pytest.raises((TypeError, ValueError)):
         rule.restore({"m_0|lead": saved})
     assert rule.snapshot() == before
+
+
+def fluttering(stays: Spans, from_s: float, until_s: float, seed: int) -> Spans:
+    """A contact that opens and closes by itself meanwhile."""
+    chance, at = random.Random(seed), from_s
+    out = [stay for stay in stays if stay[1] < from_s]
+    while at < until_s:
+        out.append((at, at + chance.uniform(0.05, 0.4)))
+        at = out[-1][1] + chance.uniform(0.05, 0.4)
+    return [*out, *(stay for stay in stays if stay[0] > at)]
+
+
+@pytest.mark.parametrize("part", ["lead", "trail"])
+def test_what_a_loop_that_chatters_makes_up_was_missed_by_nobody(part: str) -> None:
+    """Nobody has called it so yet; and what it showed before that is forgotten."""
+    for seed in range(40):
+        stays = street(0.25, 5.0, seed)
+        hurt = ("m_0", part)
+        stays[hurt] = fluttering(stays[hurt], 301.0 + seed % 30, 420.0, seed)
+        rule = rule_of()
+        assert said(stays, rule) == {}, seed
+        assert max(each[0] for each in rule.snapshot().values()) < 3.0
+
+
+@pytest.mark.parametrize("fault", ["chatter", "stuck_on"])
+def test_what_a_loop_showed_before_it_was_known_to_be_broken_is_forgotten(fault: str) -> None:
+    stays = street(HOURS)
+    stays[MATE] = thinned(stays[MATE], 0.3)
+    found: dict[LoopKey, str] = {}
+    rule = MissedVehicleRule(loop_surroundings(LANES, SITES), found.get)
+    said(stays, rule)
+    assert rule.snapshot()["m_0|trail"][0] >= 7.0
+    found[HURT] = fault
+    said(stays, rule)
+    assert rule.snapshot()["m_0|trail"] == [0.0]

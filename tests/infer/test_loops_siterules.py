@@ -15,10 +15,11 @@ from edge.infer.loops.burst import BurstRule
 from edge.infer.loops.evidence import LoopKey
 from edge.infer.loops.faultreporter import FaultReporter
 from edge.infer.loops.loopflag import FAULTS, QUIET_S, LoopFlag
-from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict, SiteRule
+from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict
 from edge.infer.loops.looprules import RULE_NAME
 from edge.infer.loops.polarity import PAIRS, PolarityRule
 from edge.infer.loops.silentsite import SilentSite
+from edge.infer.loops.siterule import SiteRule
 from edge.process.engineevents import sensor_fault_event
 from tests.infer.test_loopjudge import judged, ruled
 from tests.infer.test_looprules import street, ticks

@@ -27,8 +27,15 @@ PART_NS: Final = 1_000_000_000  # a car at 23 km/h: slower ones queue, as near a
 FREE_NS: Final = 600_000_000  # a car at 40 km/h: slower ones change speed between the two loops
 APART_NS: Final = 800_000_000  # lead to trail, 4 m at 18 km/h
 CAP: Final = 25.0  # vehicles that a slot of 30 s can hold: 3,000 an hour
+CROWD_NS: Final = 30 * NS // 37  # from begin to begin: more than 37 in 30 s cannot be vehicles
 TAIL: Final = 8  # stays of earlier slots that are kept for matching
 FAR_NS: Final = 1 << 62
+
+
+def is_crowded(stays: Sequence[Stay]) -> bool:
+    """Whether several came faster than vehicles can: a contact that chatters shows nothing of the
+    other loop of its pair, also before its chatter is called so."""
+    return len(stays) > 1 and stays[-1].on_ns - stays[0].on_ns < CROWD_NS * (len(stays) - 1)
 
 
 class E:

@@ -132,6 +132,7 @@ class FaultReporter:
         self._process_faults: set[tuple[str, str, str]] = set()  # lane, part, fault
         self._own_faults: dict[tuple[str, str], str] = {}
         self._suppressed: set[tuple[str, str, str]] = set()  # up with them, not reported by them
+        self._ended: set[tuple[str, str, str]] = set()  # theirs, in the last window
         self.dropped: list[Draft] = []  # of the last window's events: not to be passed on
 
     def report(
@@ -142,6 +143,7 @@ class FaultReporter:
         beside: Callable[[str, str], Sequence[str]] = lambda lane, part: (),
     ) -> list[Draft]:
         """Events of the verdicts that have turned; `process_events` are those of the window."""
+        self._ended.clear()
         self.dropped = [draft for draft in process_events if not self._take_process_event(draft)]
         out = []
         for v in verdicts:
@@ -149,7 +151,7 @@ class FaultReporter:
             if v.change == "on" and v.fault is not None:
                 if (before := self._own_faults.pop(loop, None)) is not None:
                     out.append(loop_fault_event(at_ns, v, before))
-                if (*loop, v.fault) not in self._process_faults:
+                if (*loop, v.fault) not in self._process_faults | self._ended:
                     self._own_faults[loop] = v.fault
                     out.append(loop_fault_event(at_ns, v, v.fault, beside(*loop)))
             elif v.change == "off":
@@ -162,6 +164,11 @@ class FaultReporter:
     def own_faults(self) -> Mapping[tuple[str, str], str]:
         """What this judge has reported and not ended, by lane and part."""
         return self._own_faults
+
+    @property
+    def chattering(self) -> list[tuple[str, str]]:
+        """The loops of which others have reported chatter, and not its end."""
+        return [key[:2] for key in self._process_faults | self._suppressed if key[2] == "chatter"]
 
     def forget_unwatched(self, watched: Container[tuple[str, str]]) -> list[tuple[str, str, str]]:
         """Forget what was reported of loops that are not watched; gives lane, part and fault."""
@@ -194,6 +201,8 @@ class FaultReporter:
             self._process_faults.add(key)
         else:
             self._process_faults.discard(key)
+            if key[2] == "chatter":
+                self._ended.add(key)  # the judge may have called it so in slots before
         self._suppressed.discard(key)
         return True
 

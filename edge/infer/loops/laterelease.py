@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.looptick import LoopTick, Stay
-from edge.infer.loops.evidence import APART_NS, NS, LoopKey
+from edge.infer.loops.evidence import APART_NS, CLOSE_NS, NS, LoopKey, is_crowded
 from edge.infer.loops.expectedcount import check_named_amounts, five_digits
-from edge.infer.loops.loopflag import COUNT_FAULTS
+from edge.infer.loops.loopflag import COUNT_FAULTS, LOUD_FAULTS
 from edge.infer.loops.looprules import SURE_SCORE, Ruling
 from edge.infer.sites import LaneSite
 
@@ -90,6 +90,8 @@ class LateReleaseRule:
             loop, mate = self._loops[key], self._mates.get(key)
             if mate is None:
                 loop.compare_alone()
+            elif self._fault_of(mate) in LOUD_FAULTS or is_crowded(self._loops[mate].newest):
+                loop.begin_anew()  # nor did it before this was known
             elif self._fault_of(mate) not in HEEDED:
                 loop.pass_over()  # it shows nothing of the other loop of its pair
             else:
@@ -124,11 +126,17 @@ class _Loop:
 
     def __init__(self, on: float = ON) -> None:
         self._on = on
-        self.tail: deque[Stay] = deque(maxlen=TAIL)
+        # and the one before them: of the oldest, too, it is known whether it begins a vehicle
+        self.tail: deque[Stay] = deque(maxlen=TAIL + 1)
         self._new: list[Stay] = []  # not compared yet
         self._usual_s, self._known = 0.4, 0  # of a vehicle that drives
         self._evidence = 0.0
         self._up = False
+
+    @property
+    def newest(self) -> list[Stay]:
+        """The stays that are compared."""
+        return list(self.tail)[-TAIL:]
 
     def hear(self, tick: LoopTick) -> None:
         """The stays of a slot."""
@@ -147,6 +155,11 @@ class _Loop:
         """What is new is compared with nothing."""
         self._new = []
 
+    def begin_anew(self) -> None:
+        """Nor does what was compared count any more."""
+        self._new = []
+        self._evidence = 0.0
+
     def _learn(self, on_s: float) -> None:
         if on_s >= LEARNED_S:
             return
@@ -158,7 +171,7 @@ class _Loop:
         """Each stay with the one before it and the one behind, which is new."""
         if not self._new:
             return
-        stays, new = list(self.tail), len(self._new)
+        stays, new = self.newest, len(self._new)
         self._new = []
         for i in range(len(stays) - new, len(stays)):
             if i >= 2 and self._known == KNOWN:
@@ -189,11 +202,18 @@ class _Loop:
     def compare_pair(self, theirs: Sequence[Stay], until_ns: int) -> None:
         """Each stay that ended before `until_ns`, with those of the pair's other loop."""
         waiting = []
+        # Where the other loop breaks up, a part may begin nearer to this stay than its vehicle did.
+        first = len(theirs) - TAIL
+        fronts = [
+            other
+            for i, other in enumerate(theirs)
+            if i >= first and (i == 0 or other.on_ns - theirs[i - 1].off_ns >= CLOSE_NS)
+        ]
         for stay in self._new:
             if stay.off_ns > until_ns:
                 waiting.append(stay)
                 continue
-            mate = min(theirs, key=lambda other: abs(other.on_ns - stay.on_ns), default=None)
+            mate = min(fronts, key=lambda other: abs(other.on_ns - stay.on_ns), default=None)
             if mate is None or abs(mate.on_ns - stay.on_ns) > APART_NS:
                 continue
             if any(0 < stay.on_ns - mine.off_ns < FREE_NS for mine in self.tail):

@@ -12,14 +12,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from edge.core.looptick import DoubtedLoop, LoopTick
+from edge.core.record import Draft
 from edge.infer.bundlemanifest import BundleManifest
 from edge.infer.hysteresis import FlagTurn
 from edge.infer.judgestate import UNREADABLE
 from edge.infer.loops.activity import LaneActivity
 from edge.infer.loops.burst import BurstRule
+from edge.infer.loops.countedchatter import FAULT as CHATTER
+from edge.infer.loops.countedchatter import CountedChatter
 from edge.infer.loops.crosstalk import FAULT as CROSSTALK
 from edge.infer.loops.crosstalk import CrosstalkRule
 from edge.infer.loops.evidence import LoopKey, slots_of
@@ -28,7 +31,15 @@ from edge.infer.loops.laterelease import LateReleaseRule
 from edge.infer.loops.loopfeatures import LoopFeatures
 from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag, over_s, without_faults
 from edge.infer.loops.loopmemory import SCALES_S
-from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
+from edge.infer.loops.looprules import (
+    ALONE,
+    ALWAYS,
+    COLUMN,
+    RULE_NAME,
+    SURE_SCORE,
+    LoopRule,
+    Ruling,
+)
 from edge.infer.loops.missedvehicles import MissedVehicleRule
 from edge.infer.loops.polarity import PolarityRule
 from edge.infer.loops.presence import is_held
@@ -36,6 +47,7 @@ from edge.infer.loops.severallanes import FAULTS as LANE_FAULTS
 from edge.infer.loops.severallanes import SeveralLanes
 from edge.infer.loops.silence import as_never_active, without_unproven_silence
 from edge.infer.loops.silentsite import SilentSite, silent_approaches
+from edge.infer.loops.siterule import Row, SiteRule
 from edge.infer.loops.surroundings import presumed_roles
 from edge.infer.modelguard import ModelGuard
 from edge.infer.shadow import Shadow
@@ -48,8 +60,10 @@ LOOK_BACK_S: Final = {"chatter": 30.0}
 LOOK_BACK_MOST_S: Final = SCALES_S[1]  # a row looks back for so long: faults begin before doubt
 STUCK_ON: Final = 1 + FAULTS.index("stuck_on")
 SOUND_RULING: Final = Ruling(None, 0.0)
+COUNTED_RULING: Final = Ruling(CHATTER, SURE_SCORE)
+COMPARED: Final = ("undercount", *ALONE)
+"""Found by comparing a loop with the other one of its pair."""
 VERSION: Final = 1
-Row = list[float]
 
 log = logging.getLogger(__name__)
 
@@ -71,28 +85,6 @@ class LoopVerdict(NamedTuple):
     doubt_ns: int | None = None
     evidence: str = ""
     text: str | None = None
-
-
-class SiteRule(Protocol):
-    """A rule that sees more than one loop. What it says counts whatever the model says."""
-
-    def step(
-        self, slot: Mapping[LoopKey, LoopTick], rows: Mapping[LoopKey, Row], wall_s: float | None
-    ) -> Mapping[LoopKey, Ruling]:
-        """One slot: a ruling for each loop that has a fault. `wall_s` as in `LoopJudge.step`."""
-        ...
-
-    def missing(self, gap_s: float) -> None:
-        """Nobody watched for `gap_s`."""
-        ...
-
-    def snapshot(self) -> Any:
-        """JSON-like, small."""
-        ...
-
-    def restore(self, saved: Any) -> None:
-        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
-        ...
 
 
 class LoopJudge:
@@ -129,6 +121,8 @@ class LoopJudge:
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
         self._flags = {key: LoopFlag(on, off) for key in self._activity.keys}
+        self._counted = CountedChatter(self._watch.places)
+        self._chattering = frozenset[LoopKey]()  # in the slot that is judged, by the counting
         self._lineage = guard.lineage
         self._rules = {
             key: LoopRule(
@@ -167,13 +161,16 @@ class LoopJudge:
         spoken_by: dict[LoopKey, str] = {}  # by whom, where not by the model
         at = 0
         for (slot, rows), ruled in zip(slots, rulings, strict=True):
+            self._chattering = self._counted.in_slot(slot)
             # they ask what is up: also what the slot before this one has raised
             over, unsaid = self._overruled(now_ns, slot, rows, wall_s)
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
                 tick, flag, overruled = slot[key], self._flags[key], key in over
                 ruling = over[key] if overruled else ruled.get(key, SOUND_RULING)
+                alone = self._beside_a_chattering_one(key) and flag.fault not in COMPARED
                 odd = ruling.fault in ALONE and self._beside_a_loud_one(key)
-                if odd or ruling.fault in unsaid.get(key, ()):
+                lost = alone and not overruled and ruling.fault in COMPARED
+                if odd or lost or ruling.fault in unsaid.get(key, ()):
                     ruling = SOUND_RULING
                 p = None
                 if key in rows:
@@ -185,6 +182,8 @@ class LoopJudge:
                     at += 1
                     if p is not None:
                         others = unsaid.get(key, ())
+                        if alone:
+                            others = (*others, *COMPARED)
                         if p[STUCK_ON] > OFF and not is_held(rows[key]):
                             others = (*others, "stuck_on")
                         if others:
@@ -195,8 +194,10 @@ class LoopJudge:
                     p = as_never_active(p)
                 came = bool(tick.stays) or tick.stays_left_out > 0
                 at_once = rule_answers is None or overruled or key not in rows
+                another = self._counted.may_turn(tick, flag.fault, chatters=key in self._chattering)
                 turn = flag.step(
-                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled,
+                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once,
+                    over=overruled or another,
                     quiet_s=over_s(flag.fault),
                 )  # fmt: skip
                 if turn is not None:
@@ -222,8 +223,16 @@ class LoopJudge:
                 verdicts.append(now if last is None else last._replace(score=now.score, by=now.by))
         return verdicts
 
+    def hear(self, events: Iterable[Draft]) -> None:
+        """What others report in a window, before its slots: of this the chatter that is counted."""
+        self._counted.hear(events)
+
+    def mark_chattering(self, loops: Iterable[LoopKey]) -> None:
+        """After a restart: others have reported these, and not their end."""
+        self._counted.mark_chattering(loops)
+
     def _fault(self, key: LoopKey) -> str | None:
-        return self._flags[key].fault
+        return CHATTER if key in self._chattering else self._flags[key].fault
 
     def _unsaid(self) -> dict[LoopKey, tuple[str, ...]]:
         """What nobody may say of a loop, for what it looks like has another cause."""
@@ -232,9 +241,12 @@ class LoopJudge:
 
     def _beside_a_loud_one(self, key: LoopKey) -> bool:
         """Whether a loop is one of a pair whose other one says nothing that fits to anything."""
-        lane, part = key
-        mate = self._flags.get((lane, "trail" if part == "lead" else "lead"))
-        return mate is not None and mate.fault in LOUD_FAULTS
+        mate = _mate(key)
+        return mate in self._flags and self._fault(mate) in LOUD_FAULTS
+
+    def _beside_a_chattering_one(self, key: LoopKey) -> bool:
+        """Whether a loop is one of a pair whose other one chatters, by the counting."""
+        return _mate(key) in self._chattering
 
     def _overruled(
         self,
@@ -253,6 +265,8 @@ class LoopJudge:
             for key, ruling in one.items():
                 if ruling.fault not in unsaid.get(key, ()):
                     rulings.setdefault(key, ruling)
+        for key in self._chattering:
+            rulings.setdefault(key, COUNTED_RULING)
         return rulings, unsaid
 
     def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
@@ -324,6 +338,7 @@ class LoopJudge:
             "watch": self._watch.snapshot(),
             "flags": {"|".join(key): flag.snapshot() for key, flag in self._flags.items()},
             "rules": {"|".join(key): rule.snapshot() for key, rule in self._rules.items()},
+            "counted": self._counted.snapshot(),
             "witnesses": {name: each.snapshot() for name, each in self._site_rules.items()},
         }
 
@@ -347,6 +362,7 @@ class LoopJudge:
     def _take_up(self, saved: Mapping[str, Any], same: bool) -> None:
         """A loop that is new begins anew; so does the rule of one that was not judged before."""
         self._watch.restore(saved["watch"])
+        self._counted.restore(saved.get("counted", {}))  # 0.3.0 did not keep it
         for witness, rule in self._site_rules.items():
             if witness in saved["witnesses"]:
                 rule.restore(saved["witnesses"][witness])
@@ -377,6 +393,11 @@ class LoopJudge:
                     self._activity.mark_dead(key)
             elif flag.fault is not None:
                 flag.put_down()
+
+
+def _mate(key: LoopKey) -> LoopKey:
+    lane, part = key
+    return lane, "trail" if part == "lead" else "lead"
 
 
 def _doubt_ns(flag: LoopFlag, tick: LoopTick, rows: Mapping[LoopKey, Row]) -> int:

@@ -61,6 +61,7 @@ class LoopPart:
     ) -> None:
         """A window ends; `events` are those of others in it."""
         up = set(self.loops.faults())
+        self.loops.hear(events)
         verdicts = self.loops.step(end_ns, ticks, wall_s) if ticks else []
         up |= {DoubtedLoop(v.lane, v.part, v.fault) for v in verdicts if v.fault}
         self.doubts = up
@@ -125,6 +126,7 @@ class LoopPart:
         self._fault_reporter.restore(saved)
         same = saved["model"] == self.guard.sha256
         self.loops.restore_flags(saved["raised"], same_model=same)
+        self.loops.mark_chattering(self._fault_reporter.chattering)
         self._gone = self._fault_reporter.forget_unwatched(self.loops.watched_loops)
 
 

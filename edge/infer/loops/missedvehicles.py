@@ -19,8 +19,10 @@ from edge.infer.loops.evidence import (
     NS,
     LoopKey,
     LoopSurroundings,
+    is_crowded,
 )
 from edge.infer.loops.expectedcount import check_named_amounts, five_digits
+from edge.infer.loops.loopflag import LOUD_FAULTS
 from edge.infer.loops.looprules import SURE_SCORE, Ruling
 
 FAULT: Final = "undercount"
@@ -70,6 +72,9 @@ class MissedVehicleRule:
             if key not in slot or mate not in slot:
                 continue
             loop = self._loops[key]
+            if self._fault_of(mate) in LOUD_FAULTS or self._loops[mate].is_crowded:
+                loop.begin_anew(slot[key].to_ns)
+                continue
             sound = self._fault_of(key) in HEEDED and self._fault_of(mate) is None
             if sound:
                 others = [self._loops[other] for other in beside]
@@ -123,6 +128,16 @@ class _Loop:
         """Not every edge is known."""
         self._stays.clear()
         self.since_ns = None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether what it felt lately cannot have been vehicles."""
+        return is_crowded(self._stays)
+
+    def begin_anew(self, until_ns: int) -> None:
+        """The other loop was no witness, and was none before this was known."""
+        self._until_ns = until_ns
+        self.evidence, self.has_felt, self._in_a_row, self.up = 0.0, False, 0, False
 
     def felt(self, from_ns: int, to_ns: int) -> bool:
         """Whether anything lay on it at some time between these."""
