@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-from msgspec import Struct, structs
+from msgspec import Struct, convert, json, structs
 
 from edge.config import Site
 from edge.control.protocol import VerbError, ask_daemon
@@ -23,6 +23,12 @@ from edge.wire import DecodedMessage, WireError, decode, is_down
 
 ASK_S: Final = 1.0
 TOPIC: Final = "topic"
+TEXT_LIMIT: Final = 200
+FAR_S: Final = 1e11  # 3,000 years: a time that is further away is no time
+UNREADABLE: Final = (
+    ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError
+)  # fmt: skip
+"""What a reader raises for a message that is something else than it expects, whatever that is."""
 
 
 class Said(Struct, frozen=True, kw_only=True):
@@ -42,8 +48,8 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 Reader = Callable[[str, bytes], Sequence[Said]]
-"""Topic and payload -> what it says. What it cannot read it answers with an empty list, or with
-ValueError: then it is shown as undecodable."""
+"""Topic and payload -> what it says. What is none of its business it answers with an empty list,
+what it cannot read with ValueError: that is shown, and a run with it has not passed."""
 
 
 class Adapter(Protocol):
@@ -139,18 +145,10 @@ class ReaderAdapter:
     def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
         try:
             found = self._reader(message.topic, message.payload)
-        except ValueError as error:
-            return [undecodable(t_s, message.topic, str(error))]
-        zero_s = zero_ns / 1e9
-        return [
-            Heard(
-                t_s=t_s, stream=one.stream, source=one.source, epoch=one.epoch, seq=one.seq,
-                from_s=None if one.from_s is None else one.from_s - zero_s,
-                to_s=None if one.to_s is None else one.to_s - zero_s,
-                body={TOPIC: message.topic, **one.body, **_sent(one.sent_s, zero_s)},
-            )
-            for one in found
-        ]  # fmt: skip
+            return [_heard(t_s, zero_ns / 1e9, message.topic, one) for one in found]
+        except UNREADABLE as error:
+            why = str(error) if isinstance(error, ValueError) else repr(error)
+            return [undecodable(t_s, message.topic, why)]
 
     def look(self, t_s: float) -> Seen:
         return Seen(t_s=t_s)
@@ -176,6 +174,7 @@ def seen_of(t_s: float, status: Mapping[str, Any]) -> Seen:
 
 def undecodable(t_s: float, topic: str, why: str) -> Heard:
     """A message that the adapter cannot read: it is shown, and expected by nobody."""
+    why = why[:TEXT_LIMIT].encode("utf-8", "backslashreplace").decode()  # it may quote anything
     return Heard(t_s=t_s, stream="undecodable", source="", body={TOPIC: topic, "text": why})
 
 
@@ -217,8 +216,25 @@ def _found_here() -> Iterator[None]:
             sys.path.remove(here)
 
 
-def _sent(sent_s: float | None, zero_s: float) -> dict[str, float]:
-    return {} if sent_s is None else {"sent_s": sent_s - zero_s}
+def _heard(t_s: float, zero_s: float, topic: str, said: Said) -> Heard:
+    """As a run's file will have it: a judge who reads that must see the same. Raises one of
+    UNREADABLE for what no file can hold."""
+    from_s, to_s, sent_s = (_moment(one, zero_s) for one in (said.from_s, said.to_s, said.sent_s))
+    body = {TOPIC: topic, **said.body, **({} if sent_s is None else {"sent_s": sent_s})}
+    made = Heard(
+        t_s=t_s, stream=said.stream, source=said.source, epoch=said.epoch, seq=said.seq,
+        from_s=from_s, to_s=to_s, body=body,
+    )  # fmt: skip
+    return json.decode(json.encode(made), type=Heard)
+
+
+def _moment(said_s: float | None, zero_s: float) -> float | None:
+    if said_s is None:
+        return None
+    moment_s = convert(said_s, float) - zero_s
+    if not abs(moment_s) < FAR_S:  # so is what is no number
+        raise ValueError(f"{said_s:g} is no time")
+    return moment_s
 
 
 def _map(value: object) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from edge.rig.judgedrun import Frame, JudgedRun, Row, point, qualities, seconds
 from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
+from edge.rig.runlog import number_of
 from edge.rig.scenario import Expect
 
 GOOD: Final = "good"
@@ -86,9 +87,7 @@ def judge_quality(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
 def figure(said: Any, field: str) -> float | None:
     """Of a point: one of its figures, or the number itself. None: there is no number."""
     value = said.get(field) if isinstance(said, Mapping) else said
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
+    return number_of(value)
 
 
 def _has(row: Row, key: str) -> bool:

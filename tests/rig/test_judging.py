@@ -127,6 +127,12 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (replace(VOLUME, true=False, equals=500.0), ended("broken_off", 400.0), "not_evaluated",
          "broken off at 400 s: somebody pressed Ctrl-C"),
         (VOLUME, ended("broken_off", 400.0), "not_evaluated", "So far: "),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=10**400), "fail", "no count in 1"),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=True), "fail", "no count in 1 of 16"),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=-1), "fail", "no count in 1 of 16"),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=2.5), "fail", "no count in 1 of 16"),
+        (VOLUME, lambda log: [log.heard.__setitem__(n, with_body(log.heard[n], volume=float(
+            log.heard[n].body["volume"]))) for n in rows(log, "traffic")], "pass", "as the rig"),
         # value
         (VOLTAGE, None, "pass", "Wanted 230 ± 1 V as mean of main_meter.voltage_l1. Seen: 229."),
         (VOLTAGE, change_row("energy", "main_meter", 1, points={"voltage_l1": {"mean": 219.4}}),
@@ -456,7 +462,14 @@ def test_whatever_a_box_sends_there_is_a_verdict_and_no_traceback(data: st.DataO
     """A box that is not ours may send anything."""
     scenario = made_scenario()
     log = good_run()
-    leaf = st.none() | st.booleans() | st.integers(-5, 2**60) | st.floats() | st.text(max_size=5)
+    leaf = (
+        st.none()
+        | st.booleans()
+        | st.integers(-5, 2**60)
+        | st.just(10**400)
+        | st.floats()
+        | st.text(max_size=5)
+    )
     value = st.recursive(leaf, lambda v: st.lists(v, max_size=3) | st.dictionaries(
         st.sampled_from(["mean", "quality", "good", "unit", "voltage_l1", "epoch"]), v, max_size=3),
         max_leaves=5)  # fmt: skip
