@@ -44,6 +44,11 @@ def judge_volume(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
         text += f"the one that ended at {seconds(unknown[0].moment_s)} (health "
         text += f"{unknown[0].heard.body.get('health', 'not told')})."
         return _failed(text, unknown[0].moment_s, unknown)
+    for row in rows:
+        if row.heard.t_s < row.moment_s - EDGE_S - run.error_s(row):
+            text = f"The record of {expect.source} up to {seconds(row.moment_s)} came at "
+            text += f"{seconds(row.heard.t_s)}: before its time was over nobody can count for it."
+            return _failed(text, row.moment_s, [row])
     return _against_driven(expect, frame, run, rows) if expect.true else _against(expect, rows)
 
 
