@@ -85,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         try:
             args.out.mkdir(parents=True, exist_ok=True)
+            for name in (RUN_FILE, *REPORTS.values()):  # whatever comes, they are none of this run
+                (args.out / name).unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"--out {args.out}: {error.strerror or error}") from error
     for left in remove_leftovers(Path(tempfile.gettempdir()), PREFIX):
@@ -125,19 +127,18 @@ def _chosen(checked: CheckedScenario, args: argparse.Namespace) -> Scenario:
 
 
 def _tell(args: argparse.Namespace, scenario: Scenario, log: RunLog) -> int:
-    if log.ending == "rig_failed":
-        echo(f"kerbstone rig: {log.text}", err=True)
-        return CANNOT_RUN
     if log.text:
         echo(f"kerbstone rig: {log.text}", err=True)
     outcomes = judge(scenario, log)
-    echo(*outcome_lines(scenario, log, outcomes))
+    has_failed = log.ending == "rig_failed"
+    if not has_failed:
+        echo(*outcome_lines(scenario, log, outcomes))
     if args.out is not None:
         for name, file in REPORTS.items():
             if not write_report(name, args.out / file, scenario, log, outcomes):
                 return CANNOT_RUN
         echo(f"{args.out / REPORTS['html']} shows it on one time axis")
-    return EXIT_CODES[verdict_of(outcomes)]
+    return CANNOT_RUN if has_failed else EXIT_CODES[verdict_of(outcomes)]
 
 
 def _keep(out: Path, folder: Path, log: RunLog) -> bool:

@@ -6,25 +6,29 @@ A box of ours is read with its own decoder. For one that is not ours a function 
 
 import contextlib
 import importlib
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-from msgspec import Struct, json, structs
+from msgspec import Struct, convert, json, structs
 
 from edge.config import Site
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
-from edge.core.printable import printable
 from edge.platform.subscription import ArrivedMessage, subscriptions
 from edge.rig.runlog import Heard, Seen
 from edge.wire import DecodedMessage, WireError, decode, is_down
 
 ASK_S: Final = 1.0
 TOPIC: Final = "topic"
+TEXT_LIMIT: Final = 200
+FAR_S: Final = 1e11  # 3,000 years: a time that is further away is no time
+UNREADABLE: Final = (
+    ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError
+)  # fmt: skip
+"""What a reader raises for a message that is something else than it expects, whatever that is."""
 
 
 class Said(Struct, frozen=True, kw_only=True):
@@ -44,8 +48,8 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 Reader = Callable[[str, bytes], Sequence[Said]]
-"""Topic and payload -> what it says. What it cannot read it answers with an empty list, or with
-ValueError: then it is shown as undecodable."""
+"""Topic and payload -> what it says. What is none of its business it answers with an empty list,
+what it cannot read with ValueError: that is shown, and a run with it has not passed."""
 
 
 class Adapter(Protocol):
@@ -140,28 +144,11 @@ class ReaderAdapter:
 
     def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
         try:
-            said = self._reader(message.topic, message.payload)
-            found = self._heard(t_s, zero_ns / 1e9, message.topic, said)
-            json.encode(found)  # half a character is a text in Python, and in no file
-        except (ArithmeticError, RecursionError, ValueError) as error:  # 1e999, [[[[...
-            return [undecodable(t_s, message.topic, str(error))]
-        return found
-
-    @staticmethod
-    def _heard(t_s: float, zero_s: float, topic: str, found: Sequence[Said]) -> list[Heard]:
-        """Raises ValueError for a time that is none."""
-        times = [each for one in found for each in (one.from_s, one.to_s, one.sent_s)]
-        if not all(map(math.isfinite, filter(None, times))):
-            raise ValueError("a time is not finite")
-        return [
-            Heard(
-                t_s=t_s, stream=one.stream, source=one.source, epoch=one.epoch, seq=one.seq,
-                from_s=None if one.from_s is None else one.from_s - zero_s,
-                to_s=None if one.to_s is None else one.to_s - zero_s,
-                body={TOPIC: topic, **one.body, **_sent(one.sent_s, zero_s)},
-            )
-            for one in found
-        ]  # fmt: skip
+            found = self._reader(message.topic, message.payload)
+            return [_heard(t_s, zero_ns / 1e9, message.topic, one) for one in found]
+        except UNREADABLE as error:
+            why = str(error) if isinstance(error, ValueError) else repr(error)
+            return [undecodable(t_s, message.topic, why)]
 
     def look(self, t_s: float) -> Seen:
         return Seen(t_s=t_s)
@@ -187,9 +174,8 @@ def seen_of(t_s: float, status: Mapping[str, Any]) -> Seen:
 
 def undecodable(t_s: float, topic: str, why: str) -> Heard:
     """A message that the adapter cannot read: it is shown, and expected by nobody."""
-    return Heard(
-        t_s=t_s, stream="undecodable", source="", body={TOPIC: topic, "text": printable(why)}
-    )
+    why = why[:TEXT_LIMIT].encode("utf-8", "backslashreplace").decode()  # it may quote anything
+    return Heard(t_s=t_s, stream="undecodable", source="", body={TOPIC: topic, "text": why})
 
 
 def wall_s(text: object, zero_ns: int) -> float | None:
@@ -230,8 +216,25 @@ def _found_here() -> Iterator[None]:
             sys.path.remove(here)
 
 
-def _sent(sent_s: float | None, zero_s: float) -> dict[str, float]:
-    return {} if sent_s is None else {"sent_s": sent_s - zero_s}
+def _heard(t_s: float, zero_s: float, topic: str, said: Said) -> Heard:
+    """As a run's file will have it: a judge who reads that must see the same. Raises one of
+    UNREADABLE for what no file can hold."""
+    from_s, to_s, sent_s = (_moment(one, zero_s) for one in (said.from_s, said.to_s, said.sent_s))
+    body = {TOPIC: topic, **said.body, **({} if sent_s is None else {"sent_s": sent_s})}
+    made = Heard(
+        t_s=t_s, stream=said.stream, source=said.source, epoch=said.epoch, seq=said.seq,
+        from_s=from_s, to_s=to_s, body=body,
+    )  # fmt: skip
+    return json.decode(json.encode(made), type=Heard)
+
+
+def _moment(said_s: float | None, zero_s: float) -> float | None:
+    if said_s is None:
+        return None
+    moment_s = convert(said_s, float) - zero_s
+    if not abs(moment_s) < FAR_S:  # so is what is no number
+        raise ValueError(f"{said_s:g} is no time")
+    return moment_s
 
 
 def _map(value: object) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from edge.rig.layer import NO_BOUND_S
-from edge.rig.runlog import Driven, Heard
+from edge.rig.runlog import Driven, Heard, number_of
 
 
 def measure(heard: Iterable[Heard], driven: Sequence[Driven]) -> tuple[float, float]:
@@ -25,8 +25,8 @@ def measure(heard: Iterable[Heard], driven: Sequence[Driven]) -> tuple[float, fl
     counted: set[str] = set()
     for record in heard:
         sent = record.body.get("sent_s", record.to_s)
-        if isinstance(sent, int | float):
-            low = max(low, sent - record.t_s)
+        if (sent_s := number_of(sent)) is not None:
+            low = max(low, sent_s - record.t_s)
         volume = record.body.get("volume")
         if record.source in first and record.source not in counted and _is_some(volume):
             counted.add(record.source)
@@ -38,4 +38,4 @@ def measure(heard: Iterable[Heard], driven: Sequence[Driven]) -> tuple[float, fl
 
 
 def _is_some(volume: object) -> bool:
-    return isinstance(volume, int | float) and volume > 0
+    return (number_of(volume) or 0.0) > 0

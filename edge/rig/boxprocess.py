@@ -16,6 +16,8 @@ from edge.durable.atomicwrite import replace_file
 from edge.rig.layer import LayerError, NotHereError
 
 KERBSTONE: Final = (sys.executable, "-m", "edge.cli.main", "run", "{site}")
+BOX_COMMAND_WORDS: Final = ("broker", "ca", "python", "site")
+"""What may stand in braces in the command of a box."""
 END_S: Final = 20.0
 TAIL: Final = 2000  # bytes of its log that a failure shows
 FAKETIME: Final = ("/usr/lib", "*/faketime/libfaketimeMT.so.1")

@@ -17,6 +17,7 @@ from edge.rig.vocabulary import EVENT_WORDS, FLAGS, GAP_REASONS, ISSUES, LANE_FI
 ExpectRows = Sequence[tuple[KeyPath, Expect]]
 TIMES: Final = ("fault", "from_s", "until_s", "after_s", "within_s")
 OWN: Final = ("name", "what")
+NO_TIME: Final = "this ends at {:g} s, and begins at {:g} s: no time is left to judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,20 @@ def _time(
     if not draft.written(*path, "fault") and draft.written(*path, "after_s"):
         draft.report((*path, "after_s"), "counts from a fault: name it with `fault`, or use from_s")
     within_s, after_s = expect.within_s, expect.after_s or 0.0
+    base_s = starts.get(expect.fault or "") or 0.0  # on a condition: at the earliest
+    from_s = max(base_s + after_s, expect.from_s or 0.0)
+    if from_s >= end_s and after_s:
+        draft.report((*path, "after_s"), f"this begins at {from_s:g} s, not before the end of the "
+                     f"run, {end_s:g} s")  # fmt: skip
+    if (until_s := expect.until_s) is not None and (expect.from_s or 0.0) < until_s <= from_s:
+        draft.report((*path, "until_s"), NO_TIME.format(until_s, from_s))
     if within_s is None:
         return
     if within_s <= after_s:
         draft.report((*path, "within_s"), f"{within_s:g} is not after after_s, {after_s:g}")
-    last_s = (starts.get(expect.fault or "") or 0.0) + within_s
+    last_s = base_s + within_s
+    if after_s < within_s and last_s <= from_s and starts.get(expect.fault or "", 0.0) is not None:
+        draft.report((*path, "within_s"), NO_TIME.format(last_s, from_s))
     if last_s > end_s:
         draft.report((*path, "within_s"), f"this ends at {last_s:g} s, after the end of the run, "
                      f"{end_s:g} s")  # fmt: skip

@@ -92,6 +92,7 @@ def _head(scenario: Scenario, log: RunLog, outcomes: Sequence[Outcome]) -> Itera
         ("Clocks", f"the box's clock is known to within {seconds(log.clock_bound_s)}"
          if log.clock_bound_s else "rig and box have one clock"),
         ("Rig", _lateness(log.stalls)),
+        ("Scenario", f"SHA-256 {sha256(log.scenario.encode()).hexdigest()}"),
         ("Heard", f"{len(log.heard)} records and messages"), ("Judged by", f"kerbstone {VERSION}"),
     )  # fmt: skip
     yield "<dl>"

@@ -25,6 +25,7 @@ from edge.rig.scenario import Expect
 from edge.rig.vocabulary import kinds_called
 
 GAP: Final = "gap"
+LATE_S: Final = 5.0  # told so much later than it is dated: the sentence says so
 NAMED: Final = 5  # of what nobody expected, in the sentence
 
 
@@ -36,6 +37,7 @@ class Sighting:
     to_s: float
     title: str
     row: int | None = None
+    came_s: float | None = None
 
     @property
     def moment_s(self) -> float:
@@ -64,12 +66,26 @@ def means(expect: Expect, row: Row) -> bool:
 def judge_event(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
     """`flag`, `event` and `gap`."""
     found = [
-        Sighting(row.moment_s - error, row.moment_s + error, event_title(row), row.number)
+        Sighting(
+            row.moment_s - error, row.moment_s + error, event_title(row), row.number, row.heard.t_s
+        )
         for row in run.events
         if means(expect, row) and (expect.what != "flag" or row.heard.body.get("state") == "on")
         for error in (run.error_s(row),)
     ]
+    if expect.what == "flag" and expect.absent and (up := _up_before(expect, run)) is not None:
+        text = f"Wanted no flag {expect.key} of {expect.source}. It was up before the run began: "
+        text += f"{event_title(up)} at {seconds(up.moment_s)}, and it never went off."
+        return Finding(verdict="fail", text=text, moment_s=0.0, rows=(up.number,), final=True)
     return _judge_sightings(expect, frame, found, lambda: run.silent(frame))
+
+
+def _up_before(expect: Expect, run: JudgedRun) -> Row | None:
+    """A flag that goes on before second 0, and is never taken back: it need not go on again."""
+    rows = [row for row in run.events if means(expect, row) or _may_end(expect, row)]
+    first = next((row for row in reversed(rows) if row.moment_s <= 0.0), None)
+    ended = any(_may_end(expect, row) and row.moment_s > 0.0 for row in rows)
+    return first if first and not ended and first.heard.body.get("state") == "on" else None
 
 
 def judge_issue(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
@@ -162,6 +178,8 @@ def _judge_sightings(
     if inside:
         since = f", {seconds(inside[0].moment_s - frame.base_s)} after the fault began"
         text = f"Seen: {inside[0].title} at {seconds(inside[0].moment_s)}"
+        if (came_s := inside[0].came_s) is not None and came_s > inside[0].to_s + LATE_S:
+            text += f", told at {seconds(came_s)}"
         return _seen("pass", f"{text}{since if expect.fault else ''}.", inside[0])
     if doubtful:
         return _seen("not_evaluated", _doubt(doubtful[0], frame), doubtful[0])

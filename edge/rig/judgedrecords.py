@@ -5,10 +5,12 @@ from typing import Any, Final
 
 from edge.rig.judgedrun import Frame, JudgedRun, Row, point, qualities, seconds
 from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
+from edge.rig.runlog import number_of
 from edge.rig.scenario import Expect
 
 GOOD: Final = "good"
 BAD: Final = "bad:"
+PASSED_S: Final = 2.0  # a vehicle that has left is told of soon, not at once
 
 
 def no_record(expect: Expect, frame: Frame) -> Finding:
@@ -26,7 +28,10 @@ def judge_value(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
         return not_evaluated(f"No record has {name}.", rows[0].moment_s)
     found = [(row, figure(point(row, expect.key), expect.field)) for row in rows]
     # where nothing drove, or has left, there is no speed, and nobody to blame
-    found = [(row, value) for row, value in found if value is not None or not _is_empty(row)]
+    found = [
+        (row, value) for row, value in found
+        if value is not None or not _is_empty(row) or _has_passed(row, run)
+    ]  # fmt: skip
     if not found:
         return not_evaluated(f"No vehicle was measured {frame.where()}.", rows[0].moment_s)
     rows = [row for row, _ in found]
@@ -86,15 +91,23 @@ def judge_quality(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
 def figure(said: Any, field: str) -> float | None:
     """Of a point: one of its figures, or the number itself. None: there is no number."""
     value = said.get(field) if isinstance(said, Mapping) else said
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
+    return number_of(value)
 
 
 def _has(row: Row, key: str) -> bool:
     """Whether the record has the point, be it without a value."""
     points = row.heard.body.get("points")
     return key in (points if isinstance(points, Mapping) else row.heard.body)
+
+
+def _has_passed(row: Row, run: JudgedRun) -> bool:
+    """Whether the record counts vehicles, and one of those that drove came and left within it."""
+    if (number_of(row.heard.body.get("volume")) or 0.0) <= 0 or row.heard.from_s is None:
+        return False
+    begin, end = row.heard.from_s + PASSED_S, row.moment_s - PASSED_S
+    near = run.driven(row.heard.source).between(begin, end)
+    error = run.error_s(row)
+    return any(begin + error < each.on_s and each.off_s < end - error for each in near)
 
 
 def _is_empty(row: Row) -> bool:

@@ -15,7 +15,7 @@ from edge.rig.judgedevents import GAP
 from edge.rig.judgedrecords import no_record
 from edge.rig.judgedrun import Frame, JudgedRun, LaneDriven, Row, is_about, seconds
 from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
-from edge.rig.runlog import Driven
+from edge.rig.runlog import Driven, count_of
 from edge.rig.scenario import Expect
 
 EDGE_S: Final = 0.5
@@ -38,17 +38,22 @@ def judge_volume(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
     rows = [row for row in run.records(expect.source, frame) if "volume" in row.heard.body]
     if not rows:
         return no_record(expect, frame)
-    unknown = [row for row in rows if not isinstance(row.heard.body["volume"], int)]
+    unknown = [row for row in rows if _count(row) is None]
     if unknown:
         text = f"{expect.source} has no count in {len(unknown)} of {len(rows)} records: first in "
         text += f"the one that ended at {seconds(unknown[0].moment_s)} (health "
         text += f"{unknown[0].heard.body.get('health', 'not told')})."
         return _failed(text, unknown[0].moment_s, unknown)
+    for row in rows:
+        if row.heard.t_s < row.moment_s - EDGE_S - run.error_s(row):
+            text = f"The record of {expect.source} up to {seconds(row.moment_s)} came at "
+            text += f"{seconds(row.heard.t_s)}: before its time was over nobody can count for it."
+            return _failed(text, row.moment_s, [row])
     return _against_driven(expect, frame, run, rows) if expect.true else _against(expect, rows)
 
 
 def _against(expect: Expect, rows: Sequence[Row]) -> Finding:
-    counted = sum(row.heard.body["volume"] for row in rows)
+    counted = sum(_count(row) or 0 for row in rows)
     wanted = expect.equals or 0.0
     tolerance = f" ± {expect.tolerance:g}" if expect.tolerance else ""
     text = f"Wanted {wanted:g}{tolerance} vehicles on {expect.source}. "
@@ -128,7 +133,7 @@ def counts_right(driven: Sequence[Driven], from_s: float, to_s: float, margin: f
 
 
 def _stretch(rows: Sequence[Row]) -> Stretch:
-    counted = sum(row.heard.body["volume"] for row in rows)
+    counted = sum(_count(row) or 0 for row in rows)
     return Stretch(rows[0].heard.from_s or 0.0, rows[-1].moment_s, counted, tuple(rows))
 
 
@@ -175,6 +180,12 @@ def _gap_times(row: Row) -> tuple[float, float]:
         case [int(start), int(end)] if body.get("boot_before") == body.get("boot"):
             return row.moment_s - (end - start) / 1e6, row.moment_s
     return -inf, row.moment_s
+
+
+def _count(row: Row) -> int | None:
+    """None: it tells no number, or one that no count can be."""
+    count = count_of(row.heard.body["volume"])
+    return None if count is None or count < 0 else count
 
 
 def _within(tolerance: float) -> str:

@@ -4,6 +4,7 @@ Pure: the same run is judged the same, on any machine, at any time. What could n
 `not_evaluated`, and says why; that is no pass.
 """
 
+from math import inf
 from typing import Final
 
 from edge.rig.judgedevents import judge_event, judge_issue, judge_nothing_else
@@ -11,7 +12,8 @@ from edge.rig.judgednumbers import judge_complete
 from edge.rig.judgedrecords import judge_quality, judge_value
 from edge.rig.judgedrun import Frame, JudgedRun, seconds
 from edge.rig.judgedvolume import judge_volume
-from edge.rig.outcome import Finding, Outcome, Verdict, not_evaluated, verdict_of
+from edge.rig.layer import NO_BOUND_S
+from edge.rig.outcome import ROWS_LIMIT, Finding, Outcome, Verdict, not_evaluated, verdict_of
 from edge.rig.runlog import Ending, RunLog
 from edge.rig.scenario import Expect, Fault, Scenario
 
@@ -23,6 +25,9 @@ ENDINGS: Final[dict[Ending, str]] = {
     "rig_failed": "The rig failed",
 }
 IN_FORCE: Final = "in_force"
+READABLE: Final = "readable"  # `what` of the outcome that the rig adds where something was not
+UNDECODABLE: Final = "undecodable"  # the stream of what an adapter could not read
+DAMAGES: Final = ("link", "chunk_loss")
 WHOLE: Final = "whole"  # `what` of the outcome that the rig adds where a run is not whole
 NAMED_BY_OTHERS: Final = ("flag", "event", "gap")
 NEVER_LATE: Final = ("complete", IN_FORCE)
@@ -35,7 +40,8 @@ TIMED: Final = ("volume", "value", "quality", *NAMED_BY_OTHERS, "nothing_else")
 
 def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
     """One outcome of each `[[expect]]`, in their order; then one of each fault that no expectation
-    shows to be in force, and one of a run that was not whole."""
+    shows to be in force, one of messages that could not be read, and one of a run that was not
+    whole."""
     run = JudgedRun(log)
     found = []
     for place, expect in enumerate(scenario.expects):
@@ -48,6 +54,8 @@ def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
         if fault.name not in shown:
             finding = _not_judged(run) or judge_in_force(fault, run)
             found.append(_outcome(None, f"{fault.name} was in force", IN_FORCE, finding))
+    if (unread := _unread(scenario, run)) is not None:
+        found.append(_outcome(None, "every message could be read", READABLE, unread))
     if log.ending != "whole":
         text = f"{_ended(log)}. A run that is not whole has not passed."
         verdict: Verdict = "fail" if log.ending == "box_failed" else "not_evaluated"
@@ -69,11 +77,15 @@ def judge_one(expect: Expect, scenario: Scenario, run: JudgedRun) -> Finding:
             return not_evaluated(f"The fault was not in force. {shown.text}", shown.moment_s)
     frame = run.frame(expect)
     length_s, bound_s = frame.until_s - frame.from_s, run.log.clock_bound_s
-    if length_s < 0 or (expect.what in TIMED and length_s < bound_s):
-        text = f"It is wanted within {seconds(max(length_s, 0.0))}, and the box's clock is only "
-        return not_evaluated(f"{text}known to within {seconds(bound_s)}.", frame.from_s)
+    if length_s <= 0:
+        text = f"No time is left for it: it begins at {seconds(frame.from_s)}, and ends at "
+        return not_evaluated(f"{text}{seconds(frame.until_s)}.", frame.from_s)
+    if expect.what in TIMED and length_s < bound_s:
+        text = f"It is wanted within {seconds(length_s)}, and the box's clock is "
+        known = f"only known to within {seconds(bound_s)}" if bound_s < NO_BOUND_S else "not known"
+        return not_evaluated(f"{text}{known}.", frame.from_s)
     finding = _find(expect, frame, run, scenario)
-    if finding.final or run.reached(frame):
+    if finding.final or (run.reached(frame) and frame.from_s < run.log.lasted_s):
         return finding
     text = f"{_ended(run.log)}, and this is wanted {frame.where()}. So far: {finding.text}"
     return not_evaluated(text, run.log.lasted_s)
@@ -109,6 +121,27 @@ def _not_judged(run: JudgedRun) -> Finding | None:
     if not run.log.heard:
         return not_evaluated("Nothing came from the box in the whole run.")
     return None
+
+
+def _unread(scenario: Scenario, run: JudgedRun) -> Finding | None:
+    """What a message says that the adapter cannot read nobody knows: it may be anything. What the
+    rig itself damages on the way is none of the box's doing."""
+    damaged = [run.spans[each.name] for each in scenario.faults
+               if (each.target, each.kind) == DAMAGES and each.name in run.spans]  # fmt: skip
+    rows = [
+        (number, heard) for number, heard in enumerate(run.log.heard)
+        if heard.stream == UNDECODABLE and not any(
+            each.began_s <= heard.t_s <= (each.ended_s or inf) + AFTER_STALL_S for each in damaged)
+    ]  # fmt: skip
+    if not rows:
+        return None
+    _, first = rows[0]
+    text = f"{len(rows)} messages of the box could not be read: nobody knows what they said. The "
+    text += f"first came at {seconds(first.t_s)} on {first.body.get('topic', '?')}: "
+    return Finding(
+        verdict="not_evaluated", text=f"{text}{first.body.get('text', '')}", moment_s=first.t_s,
+        rows=tuple(number for number, _ in rows[:ROWS_LIMIT]), final=True,
+    )  # fmt: skip
 
 
 def judge_in_force(fault: Fault, run: JudgedRun) -> Finding:

@@ -3,6 +3,7 @@
 The words are those of `kerbstone rig run`, and of an ini file of pytest.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,13 +14,14 @@ from edge.core import ConfigError
 from edge.rig.benchfile import load_bench
 from edge.rig.benchlayer import BenchLayer
 from edge.rig.box import Adapter, load_reader
-from edge.rig.boxprocess import KERBSTONE
+from edge.rig.boxprocess import BOX_COMMAND_WORDS, KERBSTONE
 from edge.rig.boxtable import load_table
 from edge.rig.layer import DrivableLayer, LayerError
 from edge.rig.ptylayer import PtyLayer, PtyWish
 from edge.rig.scenario import LayerName
 
 MQTT: Final = "mqtt://"
+WORD: Final = re.compile(r"\{([a-z_]+)\}")  # in a command
 TABLE_ENDING: Final = ".toml"
 BOX_WORDS: Final = ("box", "adapter", "broker", "bench", "guest")
 """Those of `BoxWords` that are one text."""
@@ -58,6 +60,11 @@ def pty_layer(words: BoxWords, folder: Path) -> DrivableLayer:
             command = tuple(shlex.split(words.box))
         except ValueError as error:
             raise ConfigError(f"{shown('box')} {words.box}: {error}") from error
+        for word in WORD.findall(words.box):
+            if word not in BOX_COMMAND_WORDS:
+                known = ", ".join(f"{{{each}}}" for each in BOX_COMMAND_WORDS)
+                raise ConfigError(f"{shown('box')}: {{{word}}} is no word of the rig; there are "
+                                  f"{known}")  # fmt: skip
     return PtyLayer(folder, PtyWish(command, broker, words.ports, _adapter(words.adapter)))
 
 

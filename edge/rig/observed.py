@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from edge.rig.runlog import Heard, Seen
+from edge.rig.runlog import Heard, Seen, number_of
 from edge.rig.scenario import Condition
 from edge.rig.vocabulary import DETAILS
 
@@ -33,7 +33,7 @@ class ObservedBox:
                 continue
             self._records += 1
             body = one.body
-            if isinstance(volume := body.get("volume"), int | float):
+            if (volume := number_of(body.get("volume"))) is not None:
                 self._volumes[one.source] = self._volumes.get(one.source, 0.0) + volume
             if body.get("state") in ("on", "off"):
                 for word in (body.get("event"), *(body.get(key) for key in DETAILS)):
@@ -75,5 +75,5 @@ class ObservedBox:
             if not isinstance(figures, dict):
                 continue
             found = next((figures[name] for name in FIGURES if name in figures), None)
-            if isinstance(found, int | float):
-                self._values[f"{source}.{key}"] = float(found)
+            if (value := number_of(found)) is not None:
+                self._values[f"{source}.{key}"] = value

@@ -6,11 +6,13 @@ run can be judged and shown again without the box.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from edge.rig.scenario import LayerName
+
+NUMBER_LIMIT: Final = (1 << 63) - 1
 
 
 class Driven(Struct, frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ class Heard(Struct, frozen=True, kw_only=True):
     stream: str
     source: str
     epoch: str = ""
-    seq: int = 0
+    seq: Annotated[int, Meta(ge=0, le=NUMBER_LIMIT)] = 0
     from_s: float | None = None
     to_s: float | None = None
     error_s: float = 0.0
@@ -103,3 +105,16 @@ class RunLog(Struct, kw_only=True):
     """When the rig itself was late."""
     clock_bound_s: float = 0.0
     """How well the rig knows the box's clock; a tolerance in time that is less is not evaluated."""
+
+
+def number_of(said: object) -> float | None:
+    """What a box gives as a number. None: it is none, or one that nothing has so many of."""
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return None
+    return float(said) if abs(said) <= NUMBER_LIMIT else None
+
+
+def count_of(said: object) -> int | None:
+    """The same of a count: `3`, and `3.0` as some programs write it."""
+    number = number_of(said)
+    return None if number is None or not number.is_integer() else int(number)

@@ -41,7 +41,7 @@ def run(scenario: Scenario, layer: Layer, progress: Progress = lambda t_s, text:
     except LayerError as error:
         log.ending, log.text = "rig_failed", str(error)
     except KeyboardInterrupt:
-        log.ending, log.text = "broken_off", "the run was broken off"
+        log.ending, log.text = "broken_off", "by Ctrl-C, or by SIGTERM"
     finally:
         try:
             running.finish()
@@ -112,13 +112,13 @@ class _Run:
         while True:
             self._act()
             now_s = self._layer.now_s()
-            if now_s >= look_s:
+            if looks := now_s >= look_s:
                 self._look(now_s)
                 look_s = now_s + LOOK_S
-                if done():
-                    return True
-            if self._has_failed(now_s):
+            if self._has_failed(now_s):  # before it may be called done: it may die at the very end
                 return False
+            if looks and done():
+                return True
             if now_s >= until_s:
                 return True
             self._layer.run_until(min(look_s, until_s, self._schedule.next_s()))
@@ -170,6 +170,6 @@ class _Run:
 
 def _text(scenario: Scenario) -> str:
     try:
-        return Path(scenario.file).read_text(encoding="utf-8")
+        return Path(scenario.file).read_bytes().decode("utf-8")  # with the ends of its lines
     except OSError:  # one that was made by a program
         return ""

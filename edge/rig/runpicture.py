@@ -6,14 +6,14 @@ and what the box counted; what a device measured and what the box reported.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import inf, isfinite
 from typing import Final
 
 from edge.rig.judgedevents import GAP
 from edge.rig.judgedrecords import figure
-from edge.rig.judgedrun import Frame, JudgedRun, Row, event_title, point, seconds
+from edge.rig.judgedrun import Frame, JudgedRun, Row, event_names, event_title, point, seconds
 from edge.rig.judgedvolume import JOIN_S
 from edge.rig.outcome import WORDS, Outcome
 from edge.rig.picturerows import (
@@ -213,11 +213,25 @@ def _flags(run: JudgedRun) -> Iterator[PictureRow]:
     found: dict[str, list[Row]] = defaultdict(list)
     for row in run.events:
         if "state" in row.heard.body and is_moment(row.moment_s):
-            title = event_title(row, state=False)
-            found[title].append(row)
+            titles = list(_ended(row, found)) or [event_title(row, state=False)]
+            for title in titles:
+                found[title].append(row)
     for title, rows in list(found.items())[:ROWS_LIMIT]:
         yield _flag(title, rows, run.log.lasted_s)
     yield from _left_out("Flags", len(found))
+
+
+def _ended(row: Row, found: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """Flags that are up and that it ends, where it does not say which of its kind it was: a device
+    that answers again says no more than that."""
+    names = list(event_names(row.heard.body))
+    if row.heard.body.get("state") != "off" or len(names) != 1:
+        return
+    for title, rows in found.items():
+        last = rows[-1].heard
+        is_up = last.source == row.heard.source and last.body.get("state") == "on"
+        if is_up and next(event_names(last.body), "") == names[0]:
+            yield title
 
 
 def _flag(title: str, rows: Sequence[Row], lasted_s: float) -> PictureRow:

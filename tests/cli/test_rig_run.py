@@ -68,6 +68,7 @@ def write(folder: Path, volume: str = "true = true", duration: float = 8.0) -> P
 
 WRONG = [
     (["--box", "mqtt://127.0.0.1:1", "--broker", "mqtt://127.0.0.1:1"], 2, "leave --broker out"),
+    (["--box", "box {sit} {broker}"], 2, "{sit} is no word of the rig; there are {broker}, {ca}"),
     (["--box", "'never closed"], 2, "--box"),
     (["--adapter", "nobody"], 2, "MODULE:FUNCTION"),
     (["--adapter", "none.toml"], 2, "none.toml"),
@@ -111,6 +112,22 @@ def test_a_layer_that_cannot_do_a_fault_says_why(kerbstone: Command, tmp_path: P
     assert done.code == 2
     assert "cannot be run on pty, only on qemu" in done.err
     assert "meter_dies: the disk is this machine's" in done.err
+
+
+def test_reports_of_another_run_are_not_left_where_this_one_could_not_be_run(
+    kerbstone: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("run.json", "report.html", "junit.xml"):
+        (out / name).write_text("passed")
+    words = ("--broker", "mqtt://127.0.0.1:9", "--out", out)
+    done = kerbstone("rig", "run", write(tmp_path), "--quiet", *words)
+    assert done.code == 3
+    assert read_run(out / "run.json")[1].ending == "rig_failed"
+    assert "no broker answers" in (out / "report.html").read_text(encoding="utf-8")
+    junit = (out / "junit.xml").read_text(encoding="utf-8")
+    assert 'failures="0" errors="4"' in junit
 
 
 @real

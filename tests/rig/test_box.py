@@ -140,7 +140,17 @@ def test_a_file_says_where_a_foreign_box_has_what(tmp_path: Path) -> None:
     assert adapter.hear(3.0, ZERO_NS, message("lab/other", {})) == []
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xff", b"[1]", b'{"ts": "yesterday"}', b'{"n": '])
+HUGE = b"1" + b"0" * 400
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"", b"\xff", b"[1]", b'{"ts": "yesterday"}', b'{"n": ', b"[" * 100_000, b'{"ts": 1e999}',
+        b'{"ts": NaN}', b'{"ts": "\\ud800"}', b'{"ts": ' + HUGE + b"}", b'{"n": ' + HUGE + b"}",
+        b'{"v": "\\ud800"}',
+    ],
+)  # fmt: skip
 def test_what_a_foreign_box_garbles_is_shown(tmp_path: Path, payload: bytes) -> None:
     (one,) = table(tmp_path).hear(1.0, 0, message("lab/a/counts", payload))
     assert one.stream == "undecodable"
@@ -184,6 +194,26 @@ def test_a_function_reads_a_foreign_box(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(ConfigError, match="MODULE:FUNCTION"):
             load_reader(name)
     sys.modules.pop("labbox")
+
+
+def test_what_a_function_did_not_expect_is_shown_and_ends_nothing() -> None:
+    def read(topic: str, payload: bytes) -> list[Said]:
+        data = json.loads(payload)
+        return [Said(stream="traffic", source="a", from_s=data["from"], body={"volume": data["n"]})]
+
+    adapter = ReaderAdapter(["a"], read)
+    for payload in ({"n": 1}, [1], {"n": 1, "from": "noon"}, {"n": 1, "from": [1]}):
+        (one,) = adapter.hear(1.0, 0, message("a", payload))
+        assert one.stream == "undecodable", payload
+        assert one.body["text"]
+
+
+def test_what_a_foreign_box_says_is_heard_as_the_file_of_the_run_will_have_it() -> None:
+    body = {"volume": float("nan"), "points": {"a": (1, 2)}, 3: float("-inf")}
+    said = Said(stream="traffic", source="a", body=body)  # type: ignore[arg-type]  # as it comes
+    (one,) = ReaderAdapter(["a"], lambda topic, payload: [said]).hear(1.0, 0, message("a", {}))
+    assert one.body == {"topic": "a", "volume": None, "points": {"a": [1, 2]}, "3": None}
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Heard) == one
 
 
 def counted(t_s: float, to_s: float | None, volume: int | None, **body: Any) -> Heard:

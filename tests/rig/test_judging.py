@@ -61,6 +61,16 @@ def change_row(stream: str, source: str, which: int, **body: Any) -> Change:
     return change
 
 
+def came(stream: str, source: str, which: int, t_s: float) -> Change:
+    """When, whatever it is about."""
+
+    def change(log: RunLog) -> None:
+        number = rows(log, stream, source)[which]
+        log.heard[number] = replace(log.heard[number], t_s=t_s)
+
+    return change
+
+
 def drop(stream: str, source: str = "", only: int | None = None) -> Change:
     def change(log: RunLog) -> None:
         gone = rows(log, stream, source)
@@ -127,6 +137,15 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (replace(VOLUME, true=False, equals=500.0), ended("broken_off", 400.0), "not_evaluated",
          "broken off at 400 s: somebody pressed Ctrl-C"),
         (VOLUME, ended("broken_off", 400.0), "not_evaluated", "So far: "),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=10**400), "fail", "no count in 1"),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=True), "fail", "no count in 1 of 16"),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=-1), "fail", "no count in 1 of 16"),
+        (VOLUME, change_row("traffic", "north_1", 3, volume=2.5), "fail", "no count in 1 of 16"),
+        (VOLUME, lambda log: [log.heard.__setitem__(n, with_body(log.heard[n], volume=float(
+            log.heard[n].body["volume"]))) for n in rows(log, "traffic")], "pass", "as the rig"),
+        (VOLUME, came("traffic", "north_1", 5, 301.0), "fail", "up to 360 s came at 301 s: before"),
+        (replace(VOLUME, true=False, equals=70.0, tolerance=30.0),
+         came("traffic", "north_1", 5, 301.0), "fail", "before its time was over"),
         # value
         (VOLTAGE, None, "pass", "Wanted 230 ± 1 V as mean of main_meter.voltage_l1. Seen: 229."),
         (VOLTAGE, change_row("energy", "main_meter", 1, points={"voltage_l1": {"mean": 219.4}}),
@@ -148,6 +167,10 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (replace(VOLTAGE, source="north_1", key="speed", unit="", equals=50.0), lambda log: [
             log.heard.__setitem__(n, with_body(log.heard[n], speed=None, quality={"bad:fault": 1}))
             for n in rows(log, "traffic", "north_1")], "fail", "no value (bad:fault)"),
+        (replace(VOLTAGE, source="north_1", key="speed", unit="", equals=50.0), lambda log: [
+            log.heard.__setitem__(n, with_body(log.heard[n], speed=None if k else {"mean": 50.0}))
+            for k, n in enumerate(rows(log, "traffic", "north_1"))],
+         "fail", "Seen: no value in the record that ended at 120 s; 3 of 4 records are wrong"),
         # quality
         (SILENT, None, "pass", "was silent in 2 of 2 records"),
         (replace(SILENT, reason="bad:silent"), None, "pass", "was bad:silent"),
@@ -167,6 +190,15 @@ def test_a_good_run_passes_with_each_of_its_expectations_and_faults() -> None:
         (replace(CHATTER, key="stuck_on", absent=True), None, "pass", "No flag stuck_on"),
         (CHATTER, ended("broken_off", 320.0), "not_evaluated", "broken off"),
         (CHATTER, ended("broken_off", 346.0), "pass", "345 s"),  # what was seen was seen
+        (replace(CHATTER, absent=True, key="stuck_on"), event(-4.0, "sensor_fault", "north_2",
+            fault="stuck_on", state="on"), "fail", "It was up before the run began"),
+        (CHATTER, came("event", "north_2", 0, 500.0), "pass", "at 345 s, told at 500 s, 45 s"),
+        # a time that is none
+        (replace(CHATTER, absent=True, within_s=None, until_s=300.0), None, "not_evaluated",
+         "No time is left for it: it begins at 300 s, and ends at 300 s."),
+        (replace(CHATTER, absent=True, fault=None, within_s=None, from_s=965.0), None,
+         "not_evaluated", "The run ended at 965 s, and this is wanted between 965 s and the end"),
+        (replace(NOTHING, from_s=970.0), None, "not_evaluated", "The run ended at 965 s"),
         # event
         (Expect(name="d", what="event", source="door", key="door"), event(70.0, "door", "door"),
          "pass", "door of door at 70 s"),
@@ -417,6 +449,42 @@ def test_numbers_of_a_box_that_is_not_ours_are_looked_at_as_they_are() -> None:
     )  # fmt: skip
 
 
+def unread(t_s: float) -> Change:
+    said = Heard(t_s=t_s, stream="undecodable", source="", body={"topic": "a/b", "text": "no map"})
+    return lambda log: log.heard.append(said)
+
+
+def test_a_message_that_nobody_can_read_is_no_pass() -> None:
+    scenario, log = made_scenario(), made_run()
+    unread(30.0)(log)
+    found = judge(scenario, log)
+    assert verdict_of(found) == "not_evaluated"
+    (told,) = [each for each in found if each.what == "readable"]
+    assert (told.place, told.moment_s, told.rows) == (None, 30.0, (len(log.heard) - 1,))
+    assert "1 messages of the box could not be read" in told.text
+    assert "at 30 s on a/b: no map" in told.text
+
+
+@pytest.mark.parametrize(("t_s", "verdict"), [(250.0, "pass"), (430.0, "pass"), (30.0, "fail")])
+def test_what_the_rig_damages_itself_is_not_held_against_the_box(t_s: float, verdict: str) -> None:
+    lossy = Fault(name="dead_meter", target="link", kind="chunk_loss", at_s=240.0, for_s=180.0)
+    scenario = made_scenario(faults=(FAULTS[0], lossy, FAULTS[2]), expects=(VOLUME,))
+    log = made_run()
+    unread(t_s)(log)
+    assert (verdict_of(judge(scenario, log)) == "pass") == (verdict == "pass")
+
+
+def test_a_flag_that_went_off_again_was_only_up_before() -> None:
+    expect = replace(CHATTER, absent=True, key="stuck_on")
+
+    def change(log: RunLog) -> None:
+        for at_s, state in ((-4.0, "on"), (-1.0, "off")):
+            event(at_s, "sensor_fault", "north_2", fault="stuck_on", state=state)(log)
+            log.heard[-1] = replace(log.heard[-1], seq=1000 + round(at_s))
+
+    assert one(expect, change).verdict == "pass"
+
+
 def test_a_finding_rests_on_rows_that_are_there() -> None:
     scenario = made_scenario()
     log = made_run(scenario)
@@ -456,7 +524,14 @@ def test_whatever_a_box_sends_there_is_a_verdict_and_no_traceback(data: st.DataO
     """A box that is not ours may send anything."""
     scenario = made_scenario()
     log = good_run()
-    leaf = st.none() | st.booleans() | st.integers(-5, 2**60) | st.floats() | st.text(max_size=5)
+    leaf = (
+        st.none()
+        | st.booleans()
+        | st.integers(-5, 2**60)
+        | st.just(10**400)
+        | st.floats()
+        | st.text(max_size=5)
+    )
     value = st.recursive(leaf, lambda v: st.lists(v, max_size=3) | st.dictionaries(
         st.sampled_from(["mean", "quality", "good", "unit", "voltage_l1", "epoch"]), v, max_size=3),
         max_leaves=5)  # fmt: skip

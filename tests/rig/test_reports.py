@@ -2,6 +2,7 @@
 
 import json
 import re
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -319,3 +320,22 @@ def test_a_page_of_an_empty_run_is_a_page() -> None:
     status = Heard(t_s=1.0, stream="status", source="", body={})
     log.heard.append(status)
     Page(html_report(scenario, log, judge(scenario, log)))
+
+
+def test_a_flag_ends_in_the_picture_where_its_end_does_not_say_which_it_was() -> None:
+    scenario, log = made_scenario(), made_run()
+    write = Writer()
+    for seq, (at_s, words) in enumerate(
+        [(245.0, {"fault": "silent", "state": "on"}), (425.0, {"state": "off"})], 1000
+    ):
+        said = write.event("main_meter", at_s, "sensor_fault", **words)
+        log.heard.append(replace(said, seq=seq))
+    drawn = picture(scenario, JudgedRun(log), judge(scenario, log))
+    of_meter = [row.words for row in drawn if row.group == "Flags" and "main_meter" in row.label]
+    assert of_meter == ["sensor_fault silent of main_meter: on from 245 s to 425 s."]
+
+
+def test_the_page_says_which_scenario_it_was() -> None:
+    scenario, log = made_scenario(), made_run()
+    page = html_report(scenario, log, judge(scenario, log))
+    assert f"SHA-256 {sha256(log.scenario.encode()).hexdigest()}" in page

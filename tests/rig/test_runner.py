@@ -158,6 +158,12 @@ def test_the_end_comes_when_all_windows_are_told(tmp_path: Path) -> None:
     assert 61.0 <= log.lasted_s <= 65.5
 
 
+def test_a_box_that_dies_at_the_last_look_has_not_lasted(tmp_path: Path) -> None:
+    end_s = run(scenario(tmp_path, 60.0, settle_s=100.0), FakeLayer(coming=windows(70))).lasted_s
+    dies = FakeLayer(coming=windows(70), fails_s=end_s)
+    assert run(scenario(tmp_path, 60.0, settle_s=100.0), dies).ending == "box_failed"
+
+
 def test_the_end_waits_for_a_number_that_is_missing(tmp_path: Path) -> None:
     coming = windows(170)
     late = replace(coming.pop(10), t_s=80.5)
