@@ -205,7 +205,7 @@ def test_a_register_that_is_counted_twice_is_seen_when_the_audit_names_it(judge:
     street.seal()
     street.seal()
     verdict = judge(street.messages, promised)
-    assert verdict.seen == {"finding of the audit: register": 1}
+    assert verdict.seen == {"by the audit as register": 1}
     assert (verdict.undeclared, verdict.wrong) == (1, 0)
     assert not verdict.unharmed
     assert verdict.honest

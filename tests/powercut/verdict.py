@@ -103,7 +103,7 @@ def judge_cuts(store: RecordStore, gateway: str, promised: Mapping[int, int]) ->
         )
     for one in others:
         if one.kind in TOLD | OF_LOSSES:
-            seen[f"finding of the audit: {one.kind}"] += 1
+            seen[f"by the audit as {one.kind}"] += 1
     texts += [f"{each.kind}: {each.text}" for each in others if each.kind not in LATER]
     return CutVerdict(
         acknowledged=there.total(),
