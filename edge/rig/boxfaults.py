@@ -60,10 +60,11 @@ class SlowDisk(Protocol):
 
 
 class LossyNet(Protocol):
-    """A network that can lose a share of the box's packets; TCP sends them again."""
+    """A network that can lose a share of the box's packets, and counts them; TCP sends them
+    again."""
 
     def lose(self, share: float) -> None: ...
-    def sent_again(self) -> int: ...
+    def dropped(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class BoxFaults:
                 self._parts.link.set(LinkFault(LINK_MODES[kind], fault.amount or 0.0))
             case "link", "packet_loss":
                 net = self._net(fault)
-                one.counted = net.sent_again()
+                one.counted = net.dropped()
                 net.lose(fault.amount or 0.0)
             case "gateway" | "power", "kill" | "cut":
                 self._kill(one)
@@ -222,8 +223,8 @@ class BoxFaults:
                 refused = self._parts.broker.refused_certificates()
                 self._see_more(one, refused, "connections were ended by who saw the certificate")
             case "link", "packet_loss":
-                again = self._net(one.fault).sent_again()
-                self._see_more(one, again, "packets were sent again by the box")
+                dropped = self._net(one.fault).dropped()
+                self._see_more(one, dropped, "packets that the box sent were lost")
             case "link", kind:
                 self._see_link(one, LINK_MODES[kind])
             case "disk", "slow_fsync":

@@ -113,10 +113,14 @@ class GuestNet:
     def lose(self, share: float) -> None:
         self._box.machine.ask("lose", share=share)
 
-    def sent_again(self) -> int:
-        with contextlib.suppress(GuestError):  # it is being switched off
-            return int(self._box.machine.ask("sent_again"))
-        return 0
+    def dropped(self) -> int:
+        machine = self._box.machine
+        try:
+            return int(machine.ask("dropped"))
+        except GuestError:
+            if machine.alive:
+                raise
+            return 0  # it is being switched off
 
 
 class GuestBox:

@@ -1,11 +1,14 @@
 """Carries the wires of a played cabinet to a guest: levels of lines, transfers on its I2C bus, and
 where the far ends of its adapters are.
+
+A level is pulled in the guest DELAY_NS after its moment in the street: however late this machine
+is, up to that, two changes stay as far apart as they are there. `PullPlan` has the rest.
 """
 
 import errno
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,10 @@ from edge.rig.layer import LayerError
 HEAD: Final = struct.Struct("=IHH")  # as kerbstone_i2c has it
 MESSAGE: Final = struct.Struct("=HHHH")
 ANSWER: Final = struct.Struct("=Ii")
+DELAY_NS: Final = 300_000_000  # a host that others use is seldom later
+RETAKE_NS: Final = 10_000_000
+"""By so much the guest's clock may seem to have moved before that is followed: how far it is ahead
+is known a little better or worse each second, and two loops of one lane would be of two times."""
 
 
 class GuestWires:
@@ -35,6 +42,8 @@ class GuestWires:
             name: wire for name, wire in cabinet.buses.items() if isinstance(wire, PlayedPort)
         }
         self._levels: dict[str, bool] = {}
+        self._ahead_ns = 0
+        self._ask_ahead: Callable[[], int] = lambda: 0
         self._lock = threading.Lock()
         if self._chip:
             self._tap(cabinet.lines[self._chip].chip)
@@ -73,10 +82,12 @@ class GuestWires:
         code, data = wire.kernel.transfer(messages)
         return ANSWER.pack(number, min(code, 0)) + data
 
-    def attach(self, machine: GuestMachine) -> None:
-        """Its lines stand as they are now, and follow from then on."""
+    def attach(self, machine: GuestMachine, ahead_ns: Callable[[], int]) -> None:
+        """Its lines stand as they are now, and follow from then on. `ahead_ns`: by how much its
+        monotonic clock is ahead of that of the cabinet."""
         with self._lock:
-            self._machine = machine
+            self._machine, self._ask_ahead = machine, ahead_ns
+            self._ahead_ns = ahead_ns()
             for line, high in self._levels.items():
                 machine.pull(line, high)
 
@@ -91,6 +102,13 @@ class GuestWires:
 
     # inside
 
+    def _moment(self, mono_ns: int) -> int:
+        """By the guest's clock, when it is to be pulled."""
+        ahead_ns = self._ask_ahead()
+        if abs(ahead_ns - self._ahead_ns) > RETAKE_NS:
+            self._ahead_ns = ahead_ns
+        return mono_ns + self._ahead_ns + DELAY_NS
+
     def _tap(self, chip: SimChip) -> None:
         names = {name: line.name for line in chip.lines for name in _names(line.number, line.name)}
         drive = chip.drive
@@ -101,7 +119,7 @@ class GuestWires:
             with self._lock:
                 self._levels[name] = bool(level)
                 if self._machine is not None:
-                    self._machine.pull(name, bool(level))
+                    self._machine.pull(name, bool(level), self._moment(mono_ns))
 
         chip.drive = driven  # type: ignore[method-assign]
 

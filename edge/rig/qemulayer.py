@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import structs
+
 from edge.cabinet.cabinet import Cabinet
 from edge.cabinet.desk import Desk
 from edge.cabinet.deskfile import DeskChange, desk_changes, rewrite
-from edge.config import ModbusTcpBus, Site
+from edge.config import GpioBus, ModbusTcpBus, Site
 from edge.config.keylines import KeyPath
 from edge.config.tomlfile import FILE_LIMIT
 from edge.core.release import VERSION
@@ -32,7 +34,7 @@ from edge.rig.guestbox import GuestBox, GuestDisk, GuestNet
 from edge.rig.guestclock import GuestClock
 from edge.rig.guestmachine import GuestError, GuestMachine
 from edge.rig.guestparts import GuestParts
-from edge.rig.guestwires import GuestWires
+from edge.rig.guestwires import DELAY_NS, RETAKE_NS, GuestWires
 from edge.rig.layer import LayerError
 from edge.rig.link import Link
 from edge.rig.ptylayer import NS, PtyLayer
@@ -54,7 +56,8 @@ CA_FILE: Final = "/run/rig/ca.crt"
 
 
 class GuestAdapter(KerbstoneAdapter):
-    """A gateway of ours in a guest, whose monotonic clock is `clock`."""
+    """A gateway of ours in a guest, whose monotonic clock is `clock`. What it says of a line is
+    dated as that was in the street."""
 
     def __init__(
         self, site: Site, clock: GuestClock, status: Callable[[], Mapping[str, Any]]
@@ -62,9 +65,11 @@ class GuestAdapter(KerbstoneAdapter):
         super().__init__(site, None)
         self.shares_clock = True
         self._clock, self._ask = clock, status
+        self._delayed = sources_on_lines(site)
 
     def hear(self, t_s: float, zero_ns: int, message: ArrivedMessage) -> list[Heard]:
-        return super().hear(t_s, zero_ns + self._clock.ahead_ns, message)
+        found = super().hear(t_s, zero_ns + self._clock.ahead_ns, message)
+        return [earlier(one, DELAY_NS) if one.source in self._delayed else one for one in found]
 
     def look(self, t_s: float) -> Seen:
         return seen_of(t_s, self._ask())
@@ -81,6 +86,7 @@ class QemuLayer(PtyLayer):
         self._guest_parts = parts
         self.box = f"kerbstone {VERSION} in a guest"
         self._clock_of_guest = GuestClock(self._guest_clock)
+        self._late_ns = 0  # a line was pulled so much later at most than it should have been
         self._boots = 0
         self._port_names: dict[str, str] = {}
         self._box: GuestBox | None = None
@@ -88,7 +94,8 @@ class QemuLayer(PtyLayer):
 
     def box_clock(self) -> tuple[float, float]:
         """What `new_heard` gives has the rig's times already; they may be so far off."""
-        return 0.0, self._clock_of_guest.bound_ns / NS
+        bound_ns = self._clock_of_guest.bound_ns + self._late_ns
+        return 0.0, (bound_ns + RETAKE_NS if bound_ns else 0) / NS
 
     def look(self) -> Seen:
         with contextlib.suppress(GuestError):  # it is off, or boots
@@ -160,18 +167,18 @@ class QemuLayer(PtyLayer):
             machine.ask("mount")
             machine.ask("set_wall", to_s=self._clock.now().wall_ns / NS, synchronised=True)
             self._guest_disk.attach(machine)
-            wires.attach(machine)
+            if self._box is not None:
+                self._box.machine = machine
+            else:
+                self._first = machine
+            self._clock_of_guest.begin()
+            wires.attach(machine, lambda: self._clock_of_guest.ahead_ns)
             found = self._places(desk.site, machine, places)
             text = site_text(desk, found, url, has_authority=authority is not None)
             machine.ask("write", file=SITE_FILE, text=text)
             if authority is not None:
                 ca = authority.read_text(encoding="ascii")
                 machine.ask("write", file=CA_FILE, text=ca)
-            if self._box is not None:
-                self._box.machine = machine
-            else:
-                self._first = machine
-            self._clock_of_guest.begin()
         except BaseException:
             machine.close()
             raise
@@ -235,7 +242,9 @@ class QemuLayer(PtyLayer):
         return found or {}  # no daemon runs there
 
     def _guest_clock(self) -> int:
-        return int(self._machine().ask("clock", LOOK_S))
+        said_ns, late_ns = self._machine().ask("clock", LOOK_S)
+        self._late_ns = max(self._late_ns, int(late_ns))
+        return int(said_ns)
 
     def _machine(self) -> GuestMachine:
         if self._box is not None:
@@ -275,6 +284,24 @@ def seldom(reads: Callable[[], bool]) -> Callable[[], bool]:
         return reads()
 
     return is_time
+
+
+def sources_on_lines(site: Site) -> frozenset[str]:
+    """Whose records are about GPIO lines."""
+    chips = [name for name, bus in site.buses.items() if isinstance(bus, GpioBus)]
+    return frozenset(
+        name
+        for chip in chips
+        for sources in (site.lanes_on(chip), site.bays_on(chip), site.devices_on(chip))
+        for name in sources
+    )
+
+
+def earlier(one: Heard, by_ns: int) -> Heard:
+    """The same about a time before."""
+    if one.from_s is None or one.to_s is None:
+        return one
+    return structs.replace(one, from_s=one.from_s - by_ns / NS, to_s=one.to_s - by_ns / NS)
 
 
 def used_lines(site: Site, bus: str) -> list[str]:

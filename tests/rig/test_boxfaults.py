@@ -32,7 +32,7 @@ class Parts:
     def refused_certificates(self) -> int:
         return self.count
 
-    flushes = sent_again = refused_certificates
+    flushes = dropped = refused_certificates
 
     def start(self) -> None:
         self.done.append("start")
@@ -65,7 +65,7 @@ def fault(target: str, kind: str, amount: float | None = None) -> Fault:
         (fault("disk", "slow_fsync", 2.0), "flush 2", "flush 0", "3 flushes took 2 s each"),
         (
             fault("link", "packet_loss", 0.2), "lose 0.2", "lose 0",
-            "3 packets were sent again by the box",
+            "3 packets that the box sent were lost",
         ),
         (
             fault("broker", "expired_certificate"), "ended True", "ended False",

@@ -11,7 +11,7 @@ import pytest
 from edge.cabinet.cabinet import Cabinet
 from edge.cabinet.desk import Desk, open_desk
 from edge.rig.guestparts import FILES, FOLDERS, guest_parts
-from edge.rig.guestwires import GuestWires, unpacked
+from edge.rig.guestwires import DELAY_NS, RETAKE_NS, GuestWires, unpacked
 from edge.rig.layer import LayerError
 from edge.rig.qemulayer import used_lines
 
@@ -25,9 +25,11 @@ class Machine:
 
     def __init__(self) -> None:
         self.pulled: list[tuple[str, bool]] = []
+        self.moments: list[int] = []
 
-    def pull(self, line: str, high: bool) -> None:
+    def pull(self, line: str, high: bool, moment_ns: int = 0) -> None:
         self.pulled.append((line, high))
+        self.moments.append(moment_ns)
 
 
 @pytest.fixture
@@ -74,14 +76,22 @@ def test_a_machine_has_all_levels_when_it_is_attached_and_each_change_after_it(d
     chip.drive("GPIO17", True, 1)
     chip.drive("27", False, 1)
     machine = Machine()
-    wires.attach(cast("Any", machine))
+    ahead = [5_000]
+    wires.attach(cast("Any", machine), lambda: ahead[0])
     assert sorted(machine.pulled) == [("GPIO17", True), ("GPIO27", False)]
+    assert machine.moments == [0, 0]
     chip.drive("GPIO17", False, 2)
-    assert machine.pulled[-1] == ("GPIO17", False)
+    assert (machine.pulled[-1], machine.moments[-1]) == (("GPIO17", False), 5_002 + DELAY_NS)
+    ahead[0] += RETAKE_NS  # known a little better: two loops of a lane stay of one time
+    chip.drive("GPIO27", True, 3)
+    assert machine.moments[-1] == 5_003 + DELAY_NS
+    ahead[0] += 1
+    chip.drive("GPIO27", False, 4)
+    assert machine.moments[-1] == 5_005 + RETAKE_NS + DELAY_NS
     assert chip.level("GPIO17") is False
     wires.detach()
     chip.drive("GPIO17", True, 3)
-    assert machine.pulled[-1] == ("GPIO17", False)
+    assert machine.pulled[-1] == ("GPIO27", False)
     chip.close()
 
 

@@ -11,7 +11,8 @@ from edge.config import load_site
 from edge.core import Stream
 from edge.platform.subscription import ArrivedMessage
 from edge.rig.guestclock import GuestClock
-from edge.rig.qemulayer import GuestAdapter, seldom
+from edge.rig.guestwires import DELAY_NS
+from edge.rig.qemulayer import GuestAdapter, seldom, sources_on_lines
 from tests.kit.scripted import GW, TOPICS, ScriptedGateway, entries
 
 SITE = Path(__file__).parents[2] / "edge/rig/library/sites/ringroad.toml"
@@ -38,6 +39,31 @@ def test_times_of_records_are_those_of_the_rig() -> None:
     expected = [(us * 1000 - AHEAD_NS - zero_ns) / 1e9 for us in (start_us, end_us)]
     assert [heard.from_s, heard.to_s] == pytest.approx(expected)
     assert (heard.t_s, heard.source, entry.key[0]) == (3.0, "hut", GW)
+
+
+def test_what_is_said_of_a_line_is_dated_as_that_was_in_the_street() -> None:
+    """Lines come later into the guest; nothing else does."""
+    street = ScriptedGateway()
+    street.start(1 << 32)
+    body = {"event": "gap", "reason": "hold", "sources": ["*"], "gap": [1, 2], "text": "Nobody."}
+    moments = dict[str, float | None]()
+    for source in ("km_3_1", "hut"):
+        street.event(body, source)
+        (entry,) = entries(street.messages[-1:])
+        topic = TOPICS.record(Stream.EVENT, source)
+        message = ArrivedMessage(topic, entry.payload, None, retained=False)
+        (heard,) = adapter({}).hear(3.0, 0, message)
+        assert heard.from_s == heard.to_s
+        moments[source] = heard.to_s
+    late_s = DELAY_NS / 1e9
+    assert moments == {"km_3_1": pytest.approx(-41 - late_s), "hut": pytest.approx(-41)}
+
+
+def test_only_what_hangs_on_lines_is_late() -> None:
+    site = load_site(SITE, drivers.catalogue())
+    found = sources_on_lines(site)
+    assert {"km_3_1", "km_4_2"} <= found
+    assert not found & {name for name, one in site.devices.items() if one.bus in ("air", "meters")}
 
 
 def test_a_guest_in_which_no_daemon_runs_says_nothing() -> None:

@@ -2,8 +2,9 @@
 and kills the box, sets the clock. Nothing of the box knows of it.
 
 It speaks over a virtio port, a line of JSON each. A question `{"n": 7, "do": "start", ...}` gets
-`{"n": 7, "is": ...}`, or `{"n": 7, "error": "..."}`; `{"pull": [line, high]}` gets nothing. A
-transfer goes up as `{"i2c": hex}`, and its answer comes down the same way.
+`{"n": 7, "is": ...}`, or `{"n": 7, "error": "..."}`; `{"pull": [line, high, moment]}` gets nothing:
+the line is pulled at that moment of the guest's monotonic clock, with 0 at once. A transfer goes up
+as `{"i2c": base64}`, and its answer comes down the same way.
 """
 
 import base64
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.control.protocol import VerbError, ask_daemon
-from edge.rig.guest.netem import sent_again, set_loss
+from edge.rig.guest.netem import dropped, set_loss
+from edge.rig.guest.pulled import PullPlan
 from edge.rig.guest.simlines import SimLines
 
 PORT: Final = "/dev/virtio-ports/rig"
@@ -49,6 +51,7 @@ class Hand:
         self._saying = threading.Lock()
         self._net = net
         self._lines: SimLines | None = None
+        self._plan = PullPlan()
         self._i2c = -1
         self._box: subprocess.Popen[bytes] | None = None
         self._log = RUN / "box.log"
@@ -57,7 +60,7 @@ class Hand:
             "used": self.used, "write": self.write, "start": self.start, "kill": self.kill,
             "stop": self.stop, "hold": self.hold, "state": self.state, "ask": self.ask,
             "set_wall": self.set_wall, "fill": self.fill, "free": self.free,
-            "lose": self.lose, "sent_again": self.sent_again, "port": self.port,
+            "lose": self.lose, "dropped": self.dropped, "port": self.port,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -67,7 +70,7 @@ class Hand:
         rest = b""
         while True:
             watched = [self._port] + ([self._i2c] if self._i2c >= 0 else [])
-            ready = select.select(watched, [], [])[0]
+            ready = select.select(watched, [], [], self._pull())[0]
             if self._i2c in ready:
                 with contextlib.suppress(OSError):
                     self.say(i2c=base64.b64encode(os.read(self._i2c, LONGEST)).decode())
@@ -86,7 +89,11 @@ class Hand:
     def _hear(self, said: dict[str, Any]) -> None:
         if "pull" in said:
             if self._lines is not None:
-                self._lines.pull(*said["pull"])
+                line, high, moment_ns = said["pull"]
+                if moment_ns:
+                    self._plan.take(line, high, moment_ns)
+                else:
+                    self._lines.pull(line, high)
         elif "i2c" in said:
             with contextlib.suppress(OSError):  # too late: the kernel has given it up
                 os.write(self._i2c, base64.b64decode(said["i2c"]))
@@ -94,6 +101,14 @@ class Hand:
             self._answer(said)
         else:  # wires do not wait for it
             threading.Thread(target=self._answer, args=(said,), daemon=True).start()
+
+    def _pull(self) -> float | None:
+        """Pull all lines whose time has come; how many seconds there are to the next one."""
+        while (found := self._plan.pull(time.monotonic_ns())) is not None:
+            if self._lines is not None:
+                self._lines.pull(*found)
+        next_ns = self._plan.next_ns()
+        return None if next_ns is None else max(0.0, (next_ns - time.monotonic_ns()) / 1e9)
 
     def _answer(self, said: dict[str, Any]) -> None:
         try:
@@ -125,8 +140,9 @@ class Hand:
             folder.mkdir(parents=True, exist_ok=True)
         return {"fsck": checked.returncode, "said": checked.stdout[-500:]}
 
-    def clock(self, asked: Question) -> int:
-        return time.monotonic_ns()
+    def clock(self, asked: Question) -> tuple[int, int]:
+        """What it says, and by how much a line was pulled too late at most; ns."""
+        return time.monotonic_ns(), self._plan.worst_ns
 
     def used(self, asked: Question) -> bool:
         """Whether somebody has each of these lines."""
@@ -220,9 +236,9 @@ class Hand:
         set_loss(self._net, asked["share"])
         return True
 
-    def sent_again(self, asked: Question) -> int:
-        """How many segments TCP has sent again."""
-        return sent_again()
+    def dropped(self, asked: Question) -> int:
+        """How many packets were lost by that, by the kernel's own count."""
+        return dropped(self._net)
 
 
 def _adapter(name: str) -> str:

@@ -1,7 +1,8 @@
 """Packet loss on a network card, by the kernel's own netem, through a netlink socket.
 
 The command tc does the same; a minimal guest has none. Sources: Linux
-include/uapi/linux/rtnetlink.h and pkt_sched.h (struct tc_netem_qopt).
+include/uapi/linux/rtnetlink.h, pkt_sched.h (struct tc_netem_qopt) and gen_stats.h (struct
+gnet_stats_queue).
 """
 
 import errno
@@ -9,19 +10,22 @@ import os
 import socket
 import struct
 import subprocess
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
-NEW_QDISC, DELETE_QDISC = 36, 37
-REQUEST, ACK, CREATE, REPLACE = 1, 4, 0x400, 0x100
-KIND, OPTIONS = 1, 2
+NEW_QDISC, DELETE_QDISC, GET_QDISC = 36, 37, 38
+REQUEST, ACK, CREATE, REPLACE, DUMP = 1, 4, 0x400, 0x100, 0x300
+KIND, OPTIONS, STATISTICS = 1, 2, 7
+QUEUE_STATISTICS: Final = 3
 ROOT: Final = 0xFFFFFFFF
 HEAD: Final = struct.Struct("=IHHII")
 MESSAGE: Final = struct.Struct("=BxxxiIII")
 QUEUE: Final = struct.Struct("=IIIIII")  # latency, limit, loss, gap, duplicate, jitter
+COUNTS: Final = struct.Struct("=III")  # waiting packets, waiting bytes, drops
+ATTRIBUTE: Final = struct.Struct("=HH")
 LIMIT: Final = 1000
-ERROR: Final = 2
-SNMP: Final = Path("/proc/net/snmp")
+ERROR, DONE = 2, 3
+ANSWER_BYTES: Final = 65536
 
 
 def set_loss(net: str, share: float) -> None:
@@ -40,16 +44,58 @@ def set_loss(net: str, share: float) -> None:
             raise OSError(-code, f"netem of {net}: {os.strerror(-code)}")
 
 
-def sent_again() -> int:
-    """How many segments TCP has sent again since the machine began."""
-    names, values = (
-        line.split() for line in SNMP.read_text("ascii").splitlines() if line.startswith("Tcp:")
-    )
-    return int(values[names.index("RetransSegs")])
+def dropped(net: str) -> int:
+    """How many packets netem has lost on this card since it began to; 0 without it. Raises
+    OSError."""
+    index = socket.if_nametoindex(net)
+    body = MESSAGE.pack(socket.AF_UNSPEC, index, 0, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as asking:
+        asking.send(HEAD.pack(HEAD.size + len(body), GET_QDISC, REQUEST | DUMP, 1, 0) + body)
+        found = 0
+        while True:
+            for kind, message in messages(asking.recv(ANSWER_BYTES)):
+                if kind == ERROR:
+                    code = -int(struct.unpack_from("=i", message)[0])
+                    raise OSError(code, f"queues of {net}: {os.strerror(code)}")
+                if kind == DONE:
+                    return found
+                if MESSAGE.unpack_from(message)[1] == index:
+                    found += netem_drops(message)
+
+
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and body of each netlink message of a datagram."""
+    at = 0
+    while at + HEAD.size <= len(data):
+        size, kind, *_ = HEAD.unpack_from(data, at)
+        if size < HEAD.size:
+            raise OSError(errno.EPROTO, "the kernel gives a message without a size")
+        yield kind, data[at + HEAD.size : at + size]
+        at += size + 3 & ~3
+
+
+def netem_drops(message: bytes) -> int:
+    """The drops of the queue that a message tells of; 0 for one of another kind."""
+    told = _attributes(message[MESSAGE.size :])
+    if told.get(KIND, b"").rstrip(b"\0") != b"netem":
+        return 0
+    counts = _attributes(told.get(STATISTICS, b"")).get(QUEUE_STATISTICS, b"")
+    return int(COUNTS.unpack_from(counts)[2]) if len(counts) >= COUNTS.size else 0
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found, at = dict[int, bytes](), 0
+    while at + ATTRIBUTE.size <= len(data):
+        size, kind = ATTRIBUTE.unpack_from(data, at)
+        if size < ATTRIBUTE.size:
+            break
+        found[kind & 0x3FFF] = data[at + ATTRIBUTE.size : at + size]  # without flags
+        at += size + 3 & ~3
+    return found
 
 
 def _attribute(kind: int, data: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
+    return ATTRIBUTE.pack(ATTRIBUTE.size + len(data), kind) + data + bytes(-len(data) % 4)
 
 
 def _send(kind: int, flags: int, index: int, extra: bytes) -> int:
