@@ -3,8 +3,8 @@ and kills the box, sets the clock. Nothing of the box knows of it.
 
 It speaks over a virtio port, a line of JSON each. A question `{"n": 7, "do": "start", ...}` gets
 `{"n": 7, "is": ...}`, or `{"n": 7, "error": "..."}`; `{"pull": [line, high, moment, lane]}` gets
-nothing: the line is pulled at that moment of the guest's monotonic clock, with 0 at once. A transfer
-goes up as `{"i2c": base64}`, and its answer comes down the same way.
+nothing: the line is pulled at that moment of the guest's monotonic clock, with 0 at once. A
+transfer goes up as `{"i2c": base64}`, and its answer comes down the same way.
 """
 
 import base64
