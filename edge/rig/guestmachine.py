@@ -117,11 +117,11 @@ class GuestMachine:
             raise GuestError(f"{do}: {found.get('error')}")
         return found["is"]
 
-    def pull(self, line: str, high: bool, moment_ns: int = 0) -> None:
-        """A level on one of its lines, at a moment of its monotonic clock; 0: at once. After its
-        end nothing happens."""
+    def pull(self, line: str, high: bool, moment_ns: int = 0, lane: str = "") -> None:
+        """A level on one of its lines, at a moment of its monotonic clock; 0: at once. `lane` names
+        all lines that belong together. After its end nothing happens."""
         with contextlib.suppress(GuestError):
-            self._say({"pull": [line, high, moment_ns]})
+            self._say({"pull": [line, high, moment_ns, lane]})
 
     def plug(self, bus: str, port: str = "") -> None:
         """Put the adapter of a bus in; `port`: its far end, after `unplug`. Raises QmpError."""

@@ -111,6 +111,7 @@ class GuestWires:
 
     def _tap(self, chip: SimChip) -> None:
         names = {name: line.name for line in chip.lines for name in _names(line.number, line.name)}
+        lanes = lane_of_line(self._cabinet.site, self._chip)
         drive = chip.drive
 
         def driven(line: int | str, level: bool | None, mono_ns: int) -> None:
@@ -119,7 +120,9 @@ class GuestWires:
             with self._lock:
                 self._levels[name] = bool(level)
                 if self._machine is not None:
-                    self._machine.pull(name, bool(level), self._moment(mono_ns))
+                    self._machine.pull(
+                        name, bool(level), self._moment(mono_ns), lanes.get(name, name)
+                    )
 
         chip.drive = driven  # type: ignore[method-assign]
 
@@ -137,6 +140,16 @@ def unpacked(asked: bytes) -> tuple[int, list[I2cMessage]]:
             at += length
         messages.append(message)
     return number, messages
+
+
+def lane_of_line(site: Site, chip: str) -> dict[str, str]:
+    """Lines of loops -> their lane: the two loops of one lane stay together."""
+    return {
+        f"GPIO{int(line)}" if line.isdecimal() else line: name
+        for name, lane in site.lanes_on(chip).items()
+        for line in (lane.lead, lane.trail)
+        if line is not None
+    }
 
 
 def _names(number: int, name: str) -> Iterator[str]:

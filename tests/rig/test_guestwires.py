@@ -11,7 +11,7 @@ import pytest
 from edge.cabinet.cabinet import Cabinet
 from edge.cabinet.desk import Desk, open_desk
 from edge.rig.guestparts import FILES, FOLDERS, guest_parts
-from edge.rig.guestwires import DELAY_NS, RETAKE_NS, GuestWires, unpacked
+from edge.rig.guestwires import DELAY_NS, RETAKE_NS, GuestWires, lane_of_line, unpacked
 from edge.rig.layer import LayerError
 from edge.rig.qemulayer import used_lines
 
@@ -27,7 +27,7 @@ class Machine:
         self.pulled: list[tuple[str, bool]] = []
         self.moments: list[int] = []
 
-    def pull(self, line: str, high: bool, moment_ns: int = 0) -> None:
+    def pull(self, line: str, high: bool, moment_ns: int = 0, lane: str = "") -> None:
         self.pulled.append((line, high))
         self.moments.append(moment_ns)
 
@@ -101,6 +101,12 @@ def test_a_cabinet_with_two_buses_of_a_kind_is_refused_with_their_names(desk: De
     with pytest.raises(LayerError, match="one I2C bus; this site has air, more_air"):
         GuestWires(cabinet)
     cabinet.lines["loops"].chip.close()
+
+
+def test_the_loops_of_a_lane_belong_together(desk: Desk) -> None:
+    lanes = lane_of_line(desk.site, "loops")
+    assert lanes["GPIO17"] == lanes["GPIO27"] != ""
+    assert len(set(lanes.values())) == len(desk.site.lanes_on("loops"))
 
 
 def test_the_lines_of_the_site_are_called_as_in_the_guest(desk: Desk) -> None:

@@ -2,9 +2,9 @@
 and kills the box, sets the clock. Nothing of the box knows of it.
 
 It speaks over a virtio port, a line of JSON each. A question `{"n": 7, "do": "start", ...}` gets
-`{"n": 7, "is": ...}`, or `{"n": 7, "error": "..."}`; `{"pull": [line, high, moment]}` gets nothing:
-the line is pulled at that moment of the guest's monotonic clock, with 0 at once. A transfer goes up
-as `{"i2c": base64}`, and its answer comes down the same way.
+`{"n": 7, "is": ...}`, or `{"n": 7, "error": "..."}`; `{"pull": [line, high, moment, lane]}` gets
+nothing: the line is pulled at that moment of the guest's monotonic clock, with 0 at once. A
+transfer goes up as `{"i2c": base64}`, and its answer comes down the same way.
 """
 
 import base64
@@ -89,9 +89,9 @@ class Hand:
     def _hear(self, said: dict[str, Any]) -> None:
         if "pull" in said:
             if self._lines is not None:
-                line, high, moment_ns = said["pull"]
+                line, high, moment_ns, lane = said["pull"]
                 if moment_ns:
-                    self._plan.take(line, high, moment_ns)
+                    self._plan.take(lane, line, high, moment_ns)
                 else:
                     self._lines.pull(line, high)
         elif "i2c" in said:

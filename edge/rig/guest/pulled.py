@@ -3,22 +3,34 @@ are in the street.
 
 What plays the street is on a machine that may be late, and so may the guest. A pulse that got
 shorter by that is another vehicle, or none: the kernel debounces the line. So each change comes a
-while behind its moment, and one that is later than that holds up all that follow it. From then on
-the street is played a little faster, until it has caught up.
+while behind its moment, and one that is later than that holds up what follows it on the same lane:
+its two loops give a speed. Where nothing happens there for a while, that is shorter.
 """
 
 import heapq
 import itertools
+from dataclasses import dataclass
 from typing import Final
 
 LATE_NS: Final = 20_000_000  # a change that is later was held up
 SETTLE_NS: Final = (
     50_000_000  # after that the kernel has so long for what waits, as a debounce does
 )
-CATCH_UP: Final = 0.02  # of the time: by so much speeds are off meanwhile
-
+QUIET_NS: Final = 1_000_000_000  # what is shorter than that is as long as in the street
 Pull = tuple[str, bool]
 """A line, and whether it is high."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Lines that belong together: how far behind they are, and the moment of the last change."""
+
+    behind_ns: int = 0
+    last_ns: int = 0
+
+    def behind(self, due_ns: int) -> int:
+        """At the next change."""
+        return max(0, self.behind_ns - max(0, due_ns - self.last_ns - QUIET_NS))
 
 
 class PullPlan:
@@ -27,35 +39,31 @@ class PullPlan:
 
     def __init__(self) -> None:
         self.worst_ns = 0
-        self._waiting: list[tuple[int, int, Pull]] = []
+        self._waiting: list[tuple[int, int, int, str, Pull]] = []  # when, moment, turn, lane, pull
         self._turn = itertools.count()  # of one moment, what was told first goes first
-        self._behind_ns = 0
-        self._last_ns = 0  # the moment of the last change
+        self._lanes: dict[str, _Lane] = {}
 
-    def take(self, line: str, high: bool, due_ns: int) -> None:
-        """A change, and its moment."""
-        heapq.heappush(self._waiting, (due_ns, next(self._turn), (line, high)))
+    def take(self, lane: str, line: str, high: bool, due_ns: int) -> None:
+        """A change, and its moment. `lane`: a name of all lines that belong together."""
+        at_ns = due_ns + self._lanes.setdefault(lane, _Lane()).behind(due_ns)
+        heapq.heappush(self._waiting, (at_ns, due_ns, next(self._turn), lane, (line, high)))
 
     def next_ns(self) -> int | None:
         """When there will be something to pull; None: not before something is told."""
-        if not self._waiting:
-            return None
-        due_ns = self._waiting[0][0]
-        return due_ns + self._behind(due_ns)
+        return self._waiting[0][0] if self._waiting else None
 
     def pull(self, now_ns: int) -> Pull | None:
         """What is to be pulled now, if anything. Ask again until there is nothing."""
-        at_ns = self.next_ns()
-        if at_ns is None or now_ns < at_ns:
-            return None
-        due_ns = self._waiting[0][0]
-        self._behind_ns, self._last_ns = self._behind(due_ns), max(self._last_ns, due_ns)
-        if now_ns - at_ns > LATE_NS:
-            self._behind_ns = now_ns - due_ns + SETTLE_NS
-            return None
-        self.worst_ns = max(self.worst_ns, now_ns - due_ns)
-        return heapq.heappop(self._waiting)[2]
-
-    def _behind(self, due_ns: int) -> int:
-        passed_ns = max(0, due_ns - self._last_ns)
-        return max(0, self._behind_ns - int(passed_ns * CATCH_UP))
+        while self._waiting and self._waiting[0][0] <= now_ns:
+            _, due_ns, turn, name, found = heapq.heappop(self._waiting)
+            lane = self._lanes[name]
+            sure_ns = due_ns + lane.behind(due_ns)
+            if sure_ns <= now_ns <= sure_ns + LATE_NS:
+                lane.behind_ns, lane.last_ns = lane.behind(due_ns), max(lane.last_ns, due_ns)
+                self.worst_ns = max(self.worst_ns, now_ns - due_ns)
+                return found
+            if sure_ns < now_ns:  # the lane was held up
+                lane.behind_ns, lane.last_ns = now_ns - due_ns + SETTLE_NS, due_ns
+                sure_ns = now_ns + SETTLE_NS
+            heapq.heappush(self._waiting, (sure_ns, due_ns, turn, name, found))
+        return None
