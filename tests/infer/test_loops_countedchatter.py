@@ -69,10 +69,10 @@ def test_what_was_told_before_the_chatter_was_counted_is_taken_back(tmp_path: Pa
 
 
 def test_a_fault_that_remains_is_told_when_what_the_chatter_left_has_faded(tmp_path: Path) -> None:
-    part = part_of(tmp_path, lead=[None] * 10 + ["breakup"] * 80)
+    part = part_of(tmp_path, lead=[None] * 10 + ["breakup"] * 110)
     events = {10: chatter(310.0, True), 20: chatter(601.0, False)}
     faded = 20 + round(CLEAN_S / SLOT)
-    assert told(part, events) == [(faded, "lead", "breakup", "on")]
+    assert told(part, events, 118) == [(faded, "lead", "breakup", "on")]
 
 
 @pytest.mark.parametrize("fault", ["undercount", "mismatch", "swapped"])
@@ -119,11 +119,11 @@ def test_a_restart_knows_for_how_long_the_chatter_is_over(tmp_path: Path) -> Non
     told(before, {10: chatter(310.0, True), 11: chatter(335.0, False)}, 14)
     after = part_of(tmp_path)
     after.restore(json.loads(json.dumps(before.snapshot())))
-    scripted: Any = ScriptedRule(*["breakup"] * 60)
+    scripted: Any = ScriptedRule(*["breakup"] * 110)
     after.loops._rules[HURT] = scripted
     after.restore_flags(json.loads(json.dumps(before.snapshot_flags())))
     faded = 11 + round(CLEAN_S / SLOT)
-    assert told(after, {}, 60, 14) == [(faded, "lead", "breakup", "on")]
+    assert told(after, {}, 118, 14) == [(faded, "lead", "breakup", "on")]
 
 
 def slot_of(number: int, stays: int = 0) -> dict[LoopKey, LoopTick]:

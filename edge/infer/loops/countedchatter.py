@@ -19,7 +19,7 @@ from edge.infer.loops.loopmemory import SCALES_S
 from edge.wire.contract.event import SensorFault
 
 FAULT: Final = "chatter"
-CLEAN_S: Final = SCALES_S[1]  # after its end: by then what it left in the rows has faded
+CLEAN_S: Final = SCALES_S[2]  # after its end: in ten minutes what it left has not faded
 LONG_AGO_NS: Final = -1  # when it began is not known any more
 
 
