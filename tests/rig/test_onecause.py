@@ -17,7 +17,7 @@ EACH_TIME = (("chatter", "north_1", 47.3), ("breakup", "north_1.trail", 51.0))
 KINDS = ("chatter", "breakup", "undercount", "late_release", "splashover", "stuck_on", "dead")
 CASES = [
     pytest.param(
-        *case, marks=() if case in EACH_TIME else (pytest.mark.scene,), id="-".join(map(str, case))
+        *case, marks=() if case in EACH_TIME else (pytest.mark.long,), id="-".join(map(str, case))
     )
     for kind in KINDS
     for target in ("north_1", "north_1.trail")
