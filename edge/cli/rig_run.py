@@ -11,7 +11,6 @@ Ctrl-C ends the run, and what there is by then is reported.
 import argparse
 import contextlib
 import logging
-import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -97,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     ):  # fmt: skip
         folder = Path(name)
         lock = hold_folder(folder)
-        stack.callback(os.close, lock)
+        stack.callback(lock.release)
         words = BoxWords(
             args.box, args.adapter, args.broker, parse_ports(args.on),
             bench=str(args.bench or ""), guest=str(args.guest or ""),

@@ -2,7 +2,6 @@
 told from one that runs.
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -11,15 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from edge.durable.filelock import FileLock
+
 LOCK: Final = "run.lock"
 MOUNTS: Final = Path("/proc/mounts")
 
 
-def hold_folder(folder: Path) -> int:
-    """Hold it until the descriptor is closed, or the process ends in whatever way."""
-    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    return fd
+def hold_folder(folder: Path) -> FileLock:
+    """Held until it is released, or the process ends in whatever way."""
+    lock = FileLock(folder / LOCK)
+    lock.take(wait=True)
+    return lock
 
 
 def remove_leftovers(where: Path, prefix: str) -> list[Path]:
@@ -29,15 +30,15 @@ def remove_leftovers(where: Path, prefix: str) -> list[Path]:
 
 
 def _removed(folder: Path) -> bool:
-    lock = folder / LOCK
+    lock = FileLock(folder / LOCK)
     try:
         if folder.is_symlink() or folder.lstat().st_uid != os.geteuid():
             return False
-        fd = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if lock.path.is_symlink() or not lock.path.is_file() or not lock.take():
+            return False
     except OSError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for place in _mounted(folder):
             subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
         if any(_mounted(folder)):
@@ -47,7 +48,7 @@ def _removed(folder: Path) -> bool:
     except OSError:
         return False
     finally:
-        os.close(fd)
+        lock.release()
 
 
 def _mounted(folder: Path) -> Iterator[str]:

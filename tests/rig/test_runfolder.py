@@ -1,6 +1,5 @@
 """Folders of runs: one that a killed run has left goes, all others stay."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +14,14 @@ def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
     for name in ("rig-dead", "rig-alive", "rig-plain", "other"):
         (tmp_path / name).mkdir()
     (tmp_path / "rig-link").symlink_to(tmp_path / "other")
-    os.close(hold_folder(tmp_path / "other"))
-    os.close(hold_folder(tmp_path / "rig-dead"))
+    hold_folder(tmp_path / "other").release()
+    hold_folder(tmp_path / "rig-dead").release()
     (tmp_path / "rig-dead" / "store").mkdir()
     held = hold_folder(tmp_path / "rig-alive")
     try:
         assert remove_leftovers(tmp_path, PREFIX) == [tmp_path / "rig-dead"]
     finally:
-        os.close(held)
+        held.release()
     assert sorted(each.name for each in tmp_path.iterdir()) == [
         "other", "rig-alive", "rig-link", "rig-plain",
     ]  # fmt: skip
