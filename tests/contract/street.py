@@ -93,7 +93,7 @@ def _on_the_road(minute: int) -> list[Contact]:
         contacts += presences("west_1.lead", (at + 7, at + 7.125))
     if minute == 9:
         contacts += _odd(at + 55)
-    if minute == 58:  # the lead loop reports more than can pass: the trail loop counts
+    if minute == 11:  # the lead loop reports more than can pass: the trail loop counts
         contacts = [each for each in contacts if each.source != "north_1.lead"]
         contacts += presences(
             "north_1.lead", *((at + i / 2, at + i / 2 + 0.2) for i in range(9, 60))

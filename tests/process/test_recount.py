@@ -20,6 +20,7 @@ from edge.process.traffic.loopselection import (
     STATE_QUALITIES,
     STATES,
     UNCERTAIN_STATES,
+    doubted_state,
     select_loop,
     worst_state,
 )
@@ -231,6 +232,21 @@ def test_a_window_is_over_though_nobody_can_say_what_is_doubted() -> None:
     closed = made.close(2 * MINUTE)
     assert {(each.from_ns, each.to_ns) for each in closed} == {(MINUTE, 2 * MINUTE)}
     assert body(closed, "east_1")["volume"] == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "doubts", "state"),
+    [
+        ("no_activity", ["chatter"], "no_activity"),
+        ("no_activity", ["chatter", "inverted"], "inverted"),
+        ("ok", ["chatter"], "chatter"),
+        ("unobserved", ["chatter"], "chatter"),
+    ],
+)
+def test_what_is_silent_for_long_does_not_chatter(own: str, doubts: list[str], state: str) -> None:
+    """A contact that chatters and then breaks is silent: loop health alone calls it chattering
+    until sound traffic comes, which never does."""
+    assert doubted_state(own, doubts) == state
 
 
 def test_of_several_doubts_the_worst_counts() -> None:

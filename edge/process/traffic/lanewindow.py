@@ -21,10 +21,10 @@ from edge.process.traffic.headway import HeadwayTracker, pulse_quality
 from edge.process.traffic.loopselection import (
     PARTS,
     LoopSelection,
+    doubted_state,
     loop_fault_events,
     loop_state,
     select_loop,
-    worst_state,
 )
 from edge.process.traffic.loopwindow import LoopWindow, PairWindow, lane_body
 from edge.process.traffic.pairing import Pairing, Presence
@@ -147,7 +147,7 @@ class LaneWindow:
         closed, name = self._closed, self.setup.name
         assert closed is not None, "close it first"
         states = [
-            worst_state([own, *(each.fault for each in doubts if each[:2] == (name, part))])
+            doubted_state(own, (each.fault for each in doubts if each[:2] == (name, part)))
             for part, own in zip(PARTS, closed.states, strict=False)
         ]
         selection = _selection(closed, states)

@@ -91,6 +91,12 @@ def worst_state(states: Iterable[str]) -> str:
     return max(states, key=STATES.index)
 
 
+def doubted_state(own: str, doubts: Iterable[str]) -> str:
+    """Of a loop that is `own` by what it counted, and has these faults by loop health, which end
+    only with sound traffic. What has been silent for long does not chatter any more."""
+    return worst_state([own, *(d for d in doubts if (own, d) != ("no_activity", "chatter"))])
+
+
 def _worth(state: str | None) -> int:
     """Of two loops the better one counts; of equals the lead."""
     return NOTHING if state in STATE_QUALITIES else DOUBT if state in UNCERTAIN_STATES else SOUND
