@@ -26,7 +26,7 @@ from edge.rig.judgedrun import JudgedRun, seconds
 from edge.rig.judgedvolume import EDGE_S
 from edge.rig.judging import judge_one
 from edge.rig.layer import NO_BOUND_S
-from edge.rig.outcome import Finding, not_evaluated
+from edge.rig.outcome import Judgement, not_evaluated
 from edge.rig.runlog import Heard
 from edge.rig.runner import settled
 from edge.rig.scenario import SENTENCE_LIMIT, Expect, Scenario
@@ -72,7 +72,7 @@ class AwaitedExpect:
         self._is_open = expect.until_s is None and expect.within_s is None
         self._has_window = expect.what != "value" or any(one is not None for one in times)
 
-    def look(self, run: JudgedRun) -> Finding | None:
+    def look(self, run: JudgedRun) -> Judgement | None:
         """What has become of it; None as long as that may still change."""
         log, expect = run.log, self.expect
         if expect.fault is not None and expect.fault not in run.spans:

@@ -18,7 +18,6 @@ from edge.acquire.clock import SystemClock
 from edge.cabinet.cabinet import Cabinet
 from edge.cabinet.playedlines import StreetWish
 from edge.config import GpioBus, Site
-from edge.core import ConfigError
 from edge.core.endpoint import endpoint
 from edge.rig.benchfile import Bench
 from edge.rig.benchoutputs import BenchOutputs, missing_outputs
@@ -26,10 +25,10 @@ from edge.rig.benchpower import BoxSupply
 from edge.rig.box import Adapter, KerbstoneAdapter
 from edge.rig.boxclock import measure
 from edge.rig.boxfaults import BoxFaults, BoxParts
+from edge.rig.brokerlink import BrokerLink
 from edge.rig.brokerquota import QuotaProxy
 from edge.rig.ear import Ear
-from edge.rig.layer import LayerError
-from edge.rig.link import Link
+from edge.rig.layer import LayerError, opening
 from edge.rig.rigbroker import OwnBroker
 from edge.rig.runlog import Driven, Evidence, Heard, Seen
 from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
@@ -65,18 +64,8 @@ class BenchLayer:
 
     def open(self, scenario: Scenario) -> None:
         """Raises LayerError, after which everything is closed."""
-        try:
+        with opening(self.close):
             self._open(scenario)
-        except ConfigError as error:
-            self.close()
-            raise LayerError(str(error)) from error
-        except OSError as error:
-            self.close()
-            where = f" ({error.filename})" if error.filename else ""
-            raise LayerError(f"{error.strerror or error}{where}") from error
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         self._stack.close()
@@ -165,7 +154,7 @@ class BenchLayer:
             self._stack.callback(quota.stop)
         place = endpoint(self._bench.about.listen)
         port = broker.port if quota is None else quota.port
-        link = Link(broker.host, port, scenario.about.seed, (place.host, place.port))
+        link = BrokerLink(broker.host, port, scenario.about.seed, (place.host, place.port))
         try:
             link.start()
         except OSError as error:

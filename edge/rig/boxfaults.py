@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge.rig.boxprocess import BoxUnderTest
+from edge.rig.brokerlink import BrokerLink, LinkFault, LinkMode
 from edge.rig.brokerquota import QuotaProxy
 from edge.rig.layer import LayerError, NotHereError
-from edge.rig.link import Link, LinkFault, LinkMode
 from edge.rig.rigbroker import RigBroker
 from edge.rig.runlog import Evidence
 from edge.rig.scenario import Fault
@@ -76,7 +76,7 @@ class BoxParts:
     """
 
     broker: RigBroker
-    link: Link
+    link: BrokerLink
     process: BoxUnderTest | None
     disk: FullDisk | None
     cut_power: Callable[[], Iterator[str]]

@@ -11,60 +11,31 @@ cannot be read here: the way from box to broker has to be without it.
 """
 
 import asyncio
-import contextlib
-import threading
-from typing import Final, Self
+from typing import Final
 
-from edge.acquire.clock import SystemClock
+from edge.rig.tcpforwarder import HERE, TcpForwarder, close_all, first_of
 
 V5: Final = 5
 CONNECT, PUBLISH = 1, 3
 QUOTA_EXCEEDED: Final = 0x97
 CHUNK: Final = 1 << 16
 PACKET_LIMIT: Final = 64 << 20  # bytes; nothing that a gateway sends is so large
-HERE: Final = "127.0.0.1"
-START_S: Final = 30.0
-CLOSE_NS: Final = 20_000_000
 
 
 class PacketError(Exception):
     """It is no MQTT: the connection has to end."""
 
 
-class QuotaProxy:
-    """Forwards `port` of this machine to `host` and `to_port`. All methods may be called from any
-    thread, between `start` and `stop`."""
+class QuotaProxy(TcpForwarder):
+    """Forwards `port` of this machine to `host` and `to_port`."""
 
     def __init__(self, host: str, to_port: int) -> None:
+        super().__init__("rig-quota")
         self._to = host, to_port
-        self._clock = SystemClock()
         self._used_up = False
-        self._serving: set[asyncio.Future[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rig-quota", daemon=True)
-        self.host, self.port = HERE, 0
+        self.host = HERE
         self.refused = 0
         """Messages that were refused since it was there."""
-
-    def start(self) -> Self:
-        """Raises OSError if it cannot listen."""
-        self._thread.start()
-        if not self._ready.wait(START_S) or not self.port:
-            raise OSError("the proxy before the broker does not start")
-        return self
-
-    def stop(self) -> None:
-        """All connections end. Always safe."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(START_S)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def refuse(self, used_up: bool) -> None:
         """The quota is used up from now on, or there is room again."""
@@ -72,55 +43,15 @@ class QuotaProxy:
 
     # in the thread
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            server = self._loop.run_until_complete(asyncio.start_server(self._accept, HERE, 0))
-        except OSError:
-            self._loop.close()
-            self._ready.set()
-            return
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._close(server))
-        self._loop.close()
-
-    async def _close(self, server: asyncio.Server) -> None:
-        server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._clock.sleep_until(self._clock.now().mono_ns + CLOSE_NS)
-
-    def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._take(reader, client))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-
     async def _take(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        """One client, until one end has gone or says what is no MQTT."""
         broker: asyncio.StreamWriter | None = None
         try:
             answers, broker = await asyncio.open_connection(*self._to)
-            ways = [
-                asyncio.ensure_future(self._up(reader, broker, client)),
-                asyncio.ensure_future(_down(answers, client)),
-            ]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
-        except OSError:
-            pass  # nobody listens behind it
+            await first_of(self._up(reader, broker, client), _down(answers, client))
+        except (OSError, PacketError):
+            pass  # nobody listens behind it, one end has gone, or says what is no MQTT
         finally:
-            for end in filter(None, (client, broker)):
-                end.close()
-                with contextlib.suppress(OSError):
-                    await end.wait_closed()
+            await close_all(client, broker)
 
     async def _up(
         self, source: asyncio.StreamReader, broker: asyncio.StreamWriter,

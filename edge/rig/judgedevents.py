@@ -10,8 +10,8 @@ from math import inf
 from typing import Final
 
 from edge.rig.judgedrun import (
-    Frame,
     JudgedRun,
+    JudgedSpan,
     Row,
     event_names,
     event_title,
@@ -20,7 +20,7 @@ from edge.rig.judgedrun import (
     seconds,
     seen_issues,
 )
-from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
+from edge.rig.outcome import ROWS_LIMIT, Judgement, not_evaluated
 from edge.rig.scenario import Expect
 from edge.rig.vocabulary import kinds_called
 
@@ -63,7 +63,7 @@ def means(expect: Expect, row: Row) -> bool:
     return False
 
 
-def judge_event(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
+def judge_event(expect: Expect, frame: JudgedSpan, run: JudgedRun) -> Judgement:
     """`flag`, `event` and `gap`."""
     found = [
         Sighting(
@@ -76,7 +76,7 @@ def judge_event(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
     if expect.what == "flag" and expect.absent and (up := _up_before(expect, run)) is not None:
         text = f"Wanted no flag {expect.key} of {expect.source}. It was up before the run began: "
         text += f"{event_title(up)} at {seconds(up.moment_s)}, and it never went off."
-        return Finding(verdict="fail", text=text, moment_s=0.0, rows=(up.number,), final=True)
+        return Judgement(verdict="fail", text=text, moment_s=0.0, rows=(up.number,), final=True)
     return _judge_sightings(expect, frame, found, lambda: run.silent(frame))
 
 
@@ -88,7 +88,7 @@ def _up_before(expect: Expect, run: JudgedRun) -> Row | None:
     return first if first and not ended and first.heard.body.get("state") == "on" else None
 
 
-def judge_issue(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
+def judge_issue(expect: Expect, frame: JudgedSpan, run: JudgedRun) -> Judgement:
     """By what the rig saw of the box's status, once a second or so."""
     looks = [each for each in run.log.seen if frame.from_s <= each.t_s <= frame.until_s]
     if not looks or all(map(says_nothing, looks)):
@@ -105,8 +105,8 @@ def judge_issue(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
 
 
 def judge_nothing_else(
-    expect: Expect, frame: Frame, run: JudgedRun, others: Sequence[tuple[Expect, Frame]]
-) -> Finding:
+    expect: Expect, frame: JudgedSpan, run: JudgedRun, others: Sequence[tuple[Expect, JudgedSpan]]
+) -> Judgement:
     """Each flag, event and gap after the start that no other expectation covers. A flag that is
     expected may go off again at any time."""
     found = []
@@ -118,10 +118,10 @@ def judge_nothing_else(
     if not found:
         silence = run.silent(frame)
         text = f"Nothing that no expectation names happened {frame.where()}."
-        return silence or Finding(verdict="pass", text=text)
+        return silence or Judgement(verdict="pass", text=text)
     told = [f"{event_title(row)} at {seconds(row.moment_s)}" for row in found[:NAMED]]
     more = f", and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return Finding(
+    return Judgement(
         verdict="fail",
         text=f"No expectation names: {'; '.join(told)}{more}.",
         moment_s=found[0].moment_s,
@@ -130,7 +130,7 @@ def judge_nothing_else(
     )
 
 
-def _is_expected(expect: Expect, frame: Frame, row: Row, run: JudgedRun) -> bool:
+def _is_expected(expect: Expect, frame: JudgedSpan, row: Row, run: JudgedRun) -> bool:
     if expect.absent:
         return False
     if expect.what == "flag" and _may_end(expect, row):
@@ -158,8 +158,11 @@ def _covers(source: str, about: str) -> bool:
 
 
 def _judge_sightings(
-    expect: Expect, frame: Frame, found: Iterable[Sighting], silent: Callable[[], Finding | None]
-) -> Finding:
+    expect: Expect,
+    frame: JudgedSpan,
+    found: Iterable[Sighting],
+    silent: Callable[[], Judgement | None],
+) -> Judgement:
     wanted = f"{expect.what} {expect.key}".rstrip() + (
         f" of {expect.source}" if expect.source else ""
     )
@@ -187,7 +190,7 @@ def _judge_sightings(
     if late is not None:
         text = f"Too late: {late.title} at {seconds(late.moment_s)}; wanted {frame.where()}."
         return _seen("fail", text, late)
-    return silent() or Finding(
+    return silent() or Judgement(
         verdict="fail",
         text=f"Wanted {wanted} {frame.where()}. It was not seen.",
         moment_s=frame.from_s if frame.until_s == inf else frame.until_s,
@@ -196,11 +199,11 @@ def _judge_sightings(
 
 def _judge_absent(
     wanted: str,
-    frame: Frame,
+    frame: JudgedSpan,
     inside: Sequence[Sighting],
     doubtful: Sequence[Sighting],
-    silent: Callable[[], Finding | None],
-) -> Finding:
+    silent: Callable[[], Judgement | None],
+) -> Judgement:
     if inside:
         text = f"Wanted no {wanted} {frame.where()}"
         text = f"{text}. Seen: {inside[0].title} at {seconds(inside[0].moment_s)}."
@@ -208,13 +211,13 @@ def _judge_absent(
     if doubtful:
         return _seen("not_evaluated", _doubt(doubtful[0], frame), doubtful[0])
     text = f"No {wanted} was seen {frame.where()}."
-    return silent() or Finding(verdict="pass", text=text)
+    return silent() or Judgement(verdict="pass", text=text)
 
 
-def _seen(verdict: str, text: str, sighting: Sighting) -> Finding:
+def _seen(verdict: str, text: str, sighting: Sighting) -> Judgement:
     if verdict == "not_evaluated":
         return not_evaluated(text, sighting.moment_s)
-    return Finding(
+    return Judgement(
         verdict="pass" if verdict == "pass" else "fail",
         text=text,
         moment_s=sighting.moment_s,
@@ -223,7 +226,7 @@ def _seen(verdict: str, text: str, sighting: Sighting) -> Finding:
     )
 
 
-def _doubt(sighting: Sighting, frame: Frame) -> str:
+def _doubt(sighting: Sighting, frame: JudgedSpan) -> str:
     return (
         f"{sighting.title} came between {seconds(sighting.from_s)} and {seconds(sighting.to_s)}: "
         f"the box's clock is not known better, so nobody knows whether that was {frame.where()}."

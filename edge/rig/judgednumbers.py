@@ -14,7 +14,7 @@ from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.receivedrecord import content_digest
 from edge.rig.judgedevents import GAP
 from edge.rig.judgedrun import JudgedRun, Row, seconds
-from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
+from edge.rig.outcome import ROWS_LIMIT, Judgement, not_evaluated
 
 TOLD: Final = 3  # findings in one sentence
 FOREIGN: Final = "box"
@@ -24,7 +24,7 @@ HEADER: Final[Mapping[str, type]] = {
 }  # fmt: skip
 
 
-def judge_complete(run: JudgedRun) -> Finding:
+def judge_complete(run: JudgedRun) -> Judgement:
     """Over the whole run."""
     rows = [row for row in run.arrived if row.heard.seq > 0]
     if not rows:
@@ -35,7 +35,7 @@ def judge_complete(run: JudgedRun) -> Finding:
         more = f", and {len(findings) - TOLD} more" if len(findings) > TOLD else ""
         text = "; ".join(each.text for each in findings[:TOLD])
         near = [row for each in findings for row in _near(each, rows)]
-        return Finding(
+        return Judgement(
             verdict="fail",
             text=f"{text}{more}.",
             moment_s=min((row.heard.t_s for row in near), default=None),
@@ -48,7 +48,7 @@ def judge_complete(run: JudgedRun) -> Finding:
         return not_evaluated(text, run.log.lasted_s)
     streams = sorted({row.heard.stream for row in rows})
     text = f"All numbers of {len(rows)} records are there ({', '.join(streams)})."
-    return Finding(verdict="pass", text=text, moment_s=rows[-1].heard.t_s)
+    return Judgement(verdict="pass", text=text, moment_s=rows[-1].heard.t_s)
 
 
 def _is_ours(body: Mapping[str, Any]) -> bool:

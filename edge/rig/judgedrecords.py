@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from edge.rig.judgedrun import Frame, JudgedRun, Row, point, qualities, seconds
-from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
+from edge.rig.judgedrun import JudgedRun, JudgedSpan, Row, point, qualities, seconds
+from edge.rig.outcome import ROWS_LIMIT, Judgement, not_evaluated
 from edge.rig.runlog import number_of
 from edge.rig.scenario import Expect
 
@@ -13,12 +13,12 @@ BAD: Final = "bad:"
 PASSED_S: Final = 2.0  # a vehicle that has left is told of soon, not at once
 
 
-def no_record(expect: Expect, frame: Frame) -> Finding:
+def no_record(expect: Expect, frame: JudgedSpan) -> Judgement:
     text = f"No record of {expect.source} ended {frame.where()}: there is nothing to judge."
     return not_evaluated(text)
 
 
-def judge_value(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
+def judge_value(expect: Expect, frame: JudgedSpan, run: JudgedRun) -> Judgement:
     """Every record of the time must have the value; with `absent`, none may."""
     rows = run.records(expect.source, frame)
     if not rows:
@@ -65,7 +65,7 @@ def judge_value(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
     return _of_records("pass", text, rows)
 
 
-def judge_quality(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
+def judge_quality(expect: Expect, frame: JudgedSpan, run: JudgedRun) -> Judgement:
     """Some record of the time must have the reason; with `absent`, none may."""
     rows = run.records(expect.source, frame)
     if not rows:
@@ -85,7 +85,7 @@ def judge_quality(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
     text = f"{name} was never {reason} {frame.where()}: {', '.join(words)} in {len(rows)} records."
     if expect.absent:
         return _of_records("pass", text, rows)
-    return Finding(verdict="fail", text=text, moment_s=rows[-1].moment_s, rows=_numbers(rows))
+    return Judgement(verdict="fail", text=text, moment_s=rows[-1].moment_s, rows=_numbers(rows))
 
 
 def figure(said: Any, field: str) -> float | None:
@@ -138,9 +138,9 @@ def _numbers(rows: Sequence[Row]) -> tuple[int, ...]:
     return tuple(row.number for row in rows[:ROWS_LIMIT])
 
 
-def _of_records(verdict: str, text: str, rows: Sequence[Row], *, final: bool = False) -> Finding:
+def _of_records(verdict: str, text: str, rows: Sequence[Row], *, final: bool = False) -> Judgement:
     failed = verdict == "fail"
-    return Finding(
+    return Judgement(
         verdict="fail" if failed else "pass",
         text=text,
         moment_s=rows[0].moment_s,

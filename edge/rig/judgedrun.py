@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import inf
 from typing import Any, Final, NamedTuple
 
-from edge.rig.outcome import Finding, not_evaluated
+from edge.rig.outcome import Judgement, not_evaluated
 from edge.rig.runlog import Driven, FaultSpan, Heard, RunLog, Seen
 from edge.rig.scenario import Expect
 from edge.rig.vocabulary import DETAILS
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class JudgedSpan:
     """The time that an expectation is about: up to `until_s` (inf: the end of the run).
 
     What was before `looks_s` is none of its business; what is between that and `from_s` comes too
@@ -112,7 +112,7 @@ class JudgedRun:
                 found[row.heard.source].append(row)
         return {source: sorted(rows, key=lambda r: r.moment_s) for source, rows in found.items()}
 
-    def records(self, source: str, frame: Frame) -> list[Row]:
+    def records(self, source: str, frame: JudgedSpan) -> list[Row]:
         """Of one source, in the order of their windows."""
         rows = self._records.get(source, ())
         return [row for row in rows if frame.ends_in(row, self.error_s(row))]
@@ -131,22 +131,22 @@ class JudgedRun:
         """How far off its moment may be. When something came, the rig itself has seen."""
         return max(row.heard.error_s, self.log.clock_bound_s) if row.heard.to_s is not None else 0.0
 
-    def frame(self, expect: Expect) -> Frame:
+    def frame(self, expect: Expect) -> JudgedSpan:
         """Where a fault is named, that fault has begun."""
         base = self.spans[expect.fault].began_s if expect.fault else 0.0
         looks = base if expect.from_s is None else max(base, expect.from_s)
         end = inf if expect.within_s is None else base + expect.within_s
         if expect.until_s is not None:
             end = min(end, expect.until_s)
-        return Frame(base, looks, max(looks, base + expect.after_s), end)
+        return JudgedSpan(base, looks, max(looks, base + expect.after_s), end)
 
-    def reached(self, frame: Frame) -> bool:
+    def reached(self, frame: JudgedSpan) -> bool:
         """Whether the run has lasted for so long."""
         if frame.until_s == inf:
             return self.log.ending == "whole"
         return frame.until_s <= self.log.lasted_s
 
-    def silent(self, frame: Frame) -> Finding | None:
+    def silent(self, frame: JudgedSpan) -> Judgement | None:
         """Why nothing can be said of what did not come: the box fell silent before. It may be
         silent for twice as long as it ever was before."""
         moments = [0.0, *sorted(each.t_s for each in self.log.heard)]

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from edge.rig.judgedevents import GAP
 from edge.rig.judgedrecords import no_record
-from edge.rig.judgedrun import Frame, JudgedRun, LaneDriven, Row, is_about, seconds
-from edge.rig.outcome import ROWS_LIMIT, Finding, not_evaluated
+from edge.rig.judgedrun import JudgedRun, JudgedSpan, LaneDriven, Row, is_about, seconds
+from edge.rig.outcome import ROWS_LIMIT, Judgement, not_evaluated
 from edge.rig.runlog import Driven, count_of
 from edge.rig.scenario import Expect
 
@@ -24,7 +24,7 @@ much to do, a wait: a vehicle so near to an end counts on either side."""
 JOIN_S: Final = 0.05  # windows closer than this follow each other
 
 
-class Stretch(NamedTuple):
+class VolumeSpan(NamedTuple):
     """Time that records tell of without a hole, and what they counted in it."""
 
     from_s: float
@@ -33,7 +33,7 @@ class Stretch(NamedTuple):
     rows: tuple[Row, ...]
 
 
-def judge_volume(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
+def judge_volume(expect: Expect, frame: JudgedSpan, run: JudgedRun) -> Judgement:
     """The sum over all records of the time."""
     rows = [row for row in run.records(expect.source, frame) if "volume" in row.heard.body]
     if not rows:
@@ -52,15 +52,15 @@ def judge_volume(expect: Expect, frame: Frame, run: JudgedRun) -> Finding:
     return _against_driven(expect, frame, run, rows) if expect.true else _against(expect, rows)
 
 
-def _against(expect: Expect, rows: Sequence[Row]) -> Finding:
+def _against(expect: Expect, rows: Sequence[Row]) -> Judgement:
     counted = sum(_count(row) or 0 for row in rows)
     wanted = expect.equals or 0.0
     tolerance = f" ± {expect.tolerance:g}" if expect.tolerance else ""
     text = f"Wanted {wanted:g}{tolerance} vehicles on {expect.source}. "
     text += f"Seen: {counted} in {len(rows)} records."
     if abs(counted - wanted) <= expect.tolerance:
-        return Finding(verdict="pass", text=text, moment_s=rows[-1].moment_s, rows=_numbers(rows))
-    return Finding(
+        return Judgement(verdict="pass", text=text, moment_s=rows[-1].moment_s, rows=_numbers(rows))
+    return Judgement(
         verdict="fail",
         text=text,
         moment_s=rows[-1].moment_s,
@@ -69,7 +69,9 @@ def _against(expect: Expect, rows: Sequence[Row]) -> Finding:
     )
 
 
-def _against_driven(expect: Expect, frame: Frame, run: JudgedRun, rows: Sequence[Row]) -> Finding:
+def _against_driven(
+    expect: Expect, frame: JudgedSpan, run: JudgedRun, rows: Sequence[Row]
+) -> Judgement:
     if any(row.heard.from_s is None or row.heard.to_s is None for row in rows):
         text = f"Records of {expect.source} do not say which time they are about."
         return not_evaluated(text, rows[0].moment_s)
@@ -106,10 +108,10 @@ def _against_driven(expect: Expect, frame: Frame, run: JudgedRun, rows: Sequence
         text += f" {len(untold)} more drove in gaps that the box declared."
     if not driven.vehicles:
         text = f"The rig drove no vehicle over {expect.source}, and none was counted."
-    return Finding(verdict="pass", text=text, moment_s=rows[-1].moment_s, rows=_numbers(rows))
+    return Judgement(verdict="pass", text=text, moment_s=rows[-1].moment_s, rows=_numbers(rows))
 
 
-def stretches(rows: Sequence[Row]) -> Iterator[Stretch]:
+def stretches(rows: Sequence[Row]) -> Iterator[VolumeSpan]:
     """Of records in the order of their windows."""
     open_: list[Row] = []
     for row in rows:
@@ -132,12 +134,12 @@ def counts_right(driven: Sequence[Driven], from_s: float, to_s: float, margin: f
     return range(low, max(low, sure + doubtful) + 1)
 
 
-def _stretch(rows: Sequence[Row]) -> Stretch:
+def _stretch(rows: Sequence[Row]) -> VolumeSpan:
     counted = sum(_count(row) or 0 for row in rows)
-    return Stretch(rows[0].heard.from_s or 0.0, rows[-1].moment_s, counted, tuple(rows))
+    return VolumeSpan(rows[0].heard.from_s or 0.0, rows[-1].moment_s, counted, tuple(rows))
 
 
-def _difference(stretch: Stretch, driven: LaneDriven, margin: float, tolerance: float) -> str:
+def _difference(stretch: VolumeSpan, driven: LaneDriven, margin: float, tolerance: float) -> str:
     """What is wrong with a count; "" where it is right."""
     near = driven.between(stretch.from_s - margin, stretch.to_s + margin)
     right = counts_right(near, stretch.from_s, stretch.to_s, margin)
@@ -148,8 +150,8 @@ def _difference(stretch: Stretch, driven: LaneDriven, margin: float, tolerance: 
 
 
 def _first_wrong(
-    whole: Stretch, driven: LaneDriven, margin: float, tolerance: float
-) -> tuple[Stretch, str]:
+    whole: VolumeSpan, driven: LaneDriven, margin: float, tolerance: float
+) -> tuple[VolumeSpan, str]:
     """Of a stretch that is wrong the shortest beginning that is, and what is wrong with it: the
     moment to look at is its end."""
     parts = (_stretch(whole.rows[:count]) for count in range(1, len(whole.rows) + 1))
@@ -158,7 +160,7 @@ def _first_wrong(
 
 
 def _untold(
-    frame: Frame, found: Sequence[Stretch], driven: LaneDriven, margin: float
+    frame: JudgedSpan, found: Sequence[VolumeSpan], driven: LaneDriven, margin: float
 ) -> list[Driven]:
     """Vehicles of the time that are in no record; before the first and after the last only where
     the expectation is about the whole run."""
@@ -192,8 +194,8 @@ def _within(tolerance: float) -> str:
     return f" (± {tolerance:g})" if tolerance else ""
 
 
-def _failed(text: str, moment_s: float, rows: Sequence[Row]) -> Finding:
-    return Finding(verdict="fail", text=text, moment_s=moment_s, rows=_numbers(rows), final=True)
+def _failed(text: str, moment_s: float, rows: Sequence[Row]) -> Judgement:
+    return Judgement(verdict="fail", text=text, moment_s=moment_s, rows=_numbers(rows), final=True)
 
 
 def _numbers(rows: Sequence[Row]) -> tuple[int, ...]:

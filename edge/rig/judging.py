@@ -10,10 +10,10 @@ from typing import Final
 from edge.rig.judgedevents import judge_event, judge_issue, judge_nothing_else
 from edge.rig.judgednumbers import judge_complete
 from edge.rig.judgedrecords import judge_quality, judge_value
-from edge.rig.judgedrun import Frame, JudgedRun, seconds
+from edge.rig.judgedrun import JudgedRun, JudgedSpan, seconds
 from edge.rig.judgedvolume import judge_volume
 from edge.rig.layer import NO_BOUND_S
-from edge.rig.outcome import ROWS_LIMIT, Finding, Outcome, Verdict, not_evaluated, verdict_of
+from edge.rig.outcome import ROWS_LIMIT, Judgement, Outcome, Verdict, not_evaluated, verdict_of
 from edge.rig.runlog import Ending, RunLog
 from edge.rig.scenario import Expect, Fault, Scenario
 
@@ -59,12 +59,12 @@ def judge(scenario: Scenario, log: RunLog) -> list[Outcome]:
     if log.ending != "whole":
         text = f"{_ended(log)}. A run that is not whole has not passed."
         verdict: Verdict = "fail" if log.ending == "box_failed" else "not_evaluated"
-        finding = Finding(verdict=verdict, text=text, moment_s=log.lasted_s)
+        finding = Judgement(verdict=verdict, text=text, moment_s=log.lasted_s)
         found.append(_outcome(None, "the run was whole", WHOLE, finding))
     return found
 
 
-def judge_one(expect: Expect, scenario: Scenario, run: JudgedRun) -> Finding:
+def judge_one(expect: Expect, scenario: Scenario, run: JudgedRun) -> Judgement:
     """One expectation alone, on as much of a run as there is."""
     if (why := _not_judged(run)) is not None:
         return why
@@ -91,7 +91,7 @@ def judge_one(expect: Expect, scenario: Scenario, run: JudgedRun) -> Finding:
     return not_evaluated(text, run.log.lasted_s)
 
 
-def _find(expect: Expect, frame: Frame, run: JudgedRun, scenario: Scenario) -> Finding:
+def _find(expect: Expect, frame: JudgedSpan, run: JudgedRun, scenario: Scenario) -> Judgement:
     match expect.what:
         case "volume":
             return judge_volume(expect, frame, run)
@@ -114,7 +114,7 @@ def _find(expect: Expect, frame: Frame, run: JudgedRun, scenario: Scenario) -> F
             return judge_event(expect, frame, run)
 
 
-def _not_judged(run: JudgedRun) -> Finding | None:
+def _not_judged(run: JudgedRun) -> Judgement | None:
     """Why nothing of this run can be judged."""
     if run.log.ending == "rig_failed":
         return not_evaluated(f"{_ended(run.log)}.", run.log.lasted_s)
@@ -123,7 +123,7 @@ def _not_judged(run: JudgedRun) -> Finding | None:
     return None
 
 
-def _unread(scenario: Scenario, run: JudgedRun) -> Finding | None:
+def _unread(scenario: Scenario, run: JudgedRun) -> Judgement | None:
     """What a message says that the adapter cannot read nobody knows: it may be anything. What the
     rig itself damages on the way is none of the box's doing."""
     damaged = [run.spans[each.name] for each in scenario.faults
@@ -138,13 +138,13 @@ def _unread(scenario: Scenario, run: JudgedRun) -> Finding | None:
     _, first = rows[0]
     text = f"{len(rows)} messages of the box could not be read: nobody knows what they said. The "
     text += f"first came at {seconds(first.t_s)} on {first.body.get('topic', '?')}: "
-    return Finding(
+    return Judgement(
         verdict="not_evaluated", text=f"{text}{first.body.get('text', '')}", moment_s=first.t_s,
         rows=tuple(number for number, _ in rows[:ROWS_LIMIT]), final=True,
     )  # fmt: skip
 
 
-def judge_in_force(fault: Fault, run: JudgedRun) -> Finding:
+def judge_in_force(fault: Fault, run: JudgedRun) -> Judgement:
     """Something went through while it lasted, and the rig saw it go wrong."""
     span = run.spans.get(fault.name)
     if span is None:
@@ -155,7 +155,7 @@ def judge_in_force(fault: Fault, run: JudgedRun) -> Finding:
     seen = [each for each in span.evidence if each.t_s >= span.began_s]
     if not seen:
         text = f"{began}. {span.through} things went through, and none of them went wrong."
-        return Finding(verdict="fail", text=text, moment_s=span.began_s, final=True)
+        return Judgement(verdict="fail", text=text, moment_s=span.began_s, final=True)
     if fault.for_s is not None and span.ended_s is None:
         due_s = span.began_s + fault.for_s
         if due_s < run.log.lasted_s:
@@ -163,10 +163,10 @@ def judge_in_force(fault: Fault, run: JudgedRun) -> Finding:
             return not_evaluated(text, due_s)
     text = f"{began}. {seen[0].text} (at {seconds(seen[0].t_s)}; {len(seen)} seen, "
     text += f"{span.through} went through)."
-    return Finding(verdict="pass", text=text, moment_s=seen[0].t_s, final=True)
+    return Judgement(verdict="pass", text=text, moment_s=seen[0].t_s, final=True)
 
 
-def _unless_late(finding: Finding, log: RunLog) -> Finding:
+def _unless_late(finding: Judgement, log: RunLog) -> Judgement:
     """A failure is none where the rig itself was late: it may have been its own."""
     moment_s = finding.moment_s
     if finding.verdict != "fail" or moment_s is None:
@@ -185,7 +185,7 @@ def _ended(log: RunLog) -> str:
     return f"{ENDINGS[log.ending]} at {seconds(log.lasted_s)}{why}"
 
 
-def _outcome(place: int | None, name: str, what: str, finding: Finding) -> Outcome:
+def _outcome(place: int | None, name: str, what: str, finding: Judgement) -> Outcome:
     return Outcome(
         place=place,
         name=name,

@@ -4,9 +4,11 @@
 starts it, and stamps what happens with the rig's clock: real seconds, or virtual ones on `sim`.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol, runtime_checkable
 
+from edge.core import ConfigError
 from edge.rig.runlog import Driven, Evidence, Heard, Seen, Stall
 from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 
@@ -88,3 +90,21 @@ class RealTime(Protocol):
 
     def stalls(self) -> Sequence[Stall]:
         """When the rig itself had none, since `open` was done."""
+
+
+@contextlib.contextmanager
+def opening(close: Callable[[], None]) -> Iterator[None]:
+    """What fails while a layer opens is closed again. Raises LayerError for a file that is wrong,
+    and for what the system refuses."""
+    try:
+        yield
+    except ConfigError as error:
+        close()
+        raise LayerError(str(error)) from error
+    except OSError as error:
+        close()
+        where = f" ({error.filename})" if error.filename else ""
+        raise LayerError(f"{error.strerror or error}{where}") from error
+    except BaseException:
+        close()
+        raise

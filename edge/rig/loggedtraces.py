@@ -16,13 +16,13 @@ from edge.recordings.controllerlog import Wanted
 from edge.recordings.edgefile import FOUND, LEVELS, UNWATCHED
 from edge.recordings.importlogs import ImportOptions, LoggedSite, LogImport
 from edge.recordings.irisvlog import SUFFIX
-from edge.rig.recordedcontacts import ContactChange, full_loop, loop_lines
+from edge.rig.recordedcontacts import RecordedChange, full_loop, loop_lines
 from edge.rig.scenario import Trace
 
 SHOWN: Final = 12  # detectors of a log that an error names
 
 
-def logged_changes(path: Path, trace: Trace, site: Site) -> Iterator[ContactChange]:
+def logged_changes(path: Path, trace: Trace, site: Site) -> Iterator[RecordedChange]:
     """All changes of its loops, in the order of time. Raises ConfigError for a log that cannot be
     used."""
     files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
@@ -44,7 +44,7 @@ def logged_changes(path: Path, trace: Trace, site: Site) -> Iterator[ContactChan
             if row.line not in loops:
                 continue
             closed = None if row.level == UNWATCHED else LEVELS[row.level]
-            yield ContactChange(
+            yield RecordedChange(
                 loops[row.line], closed, row.t_ms / 1000, row.level.startswith(FOUND)
             )
 

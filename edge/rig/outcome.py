@@ -19,7 +19,7 @@ WORDS: Final[dict[Verdict, str]] = {
 ROWS_LIMIT: Final = 50  # of `rows`: what a person can look at
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class Judgement(Struct, frozen=True, kw_only=True):
     """What one look at a run has come to.
 
     `rows`: numbers of the rows of `RunLog.heard` that it rests on, at most ROWS_LIMIT. `final`: no
@@ -46,8 +46,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     rows: tuple[int, ...] = ()
 
 
-def not_evaluated(text: str, moment_s: float | None = None) -> Finding:
-    return Finding(verdict="not_evaluated", text=text, moment_s=moment_s, final=True)
+def not_evaluated(text: str, moment_s: float | None = None) -> Judgement:
+    return Judgement(verdict="not_evaluated", text=text, moment_s=moment_s, final=True)
 
 
 def verdict_of(outcomes: Iterable[Outcome]) -> Verdict:

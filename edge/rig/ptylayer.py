@@ -20,16 +20,15 @@ from edge.cabinet.desk import Desk, open_desk
 from edge.cabinet.playedbus import keep_answers_whole
 from edge.cabinet.playedlines import StreetWish
 from edge.config import Site
-from edge.core import ConfigError
 from edge.core.release import VERSION
 from edge.rig.box import Adapter, KerbstoneAdapter
 from edge.rig.boxclock import measure
 from edge.rig.boxfaults import BoxFaults, BoxParts, FullDisk, process_power
 from edge.rig.boxprocess import KERBSTONE, BoxProcess, BoxUnderTest
+from edge.rig.brokerlink import BrokerLink
 from edge.rig.brokerquota import QuotaProxy
 from edge.rig.ear import CameIn, Ear
-from edge.rig.layer import LayerError
-from edge.rig.link import Link
+from edge.rig.layer import LayerError, opening
 from edge.rig.rigbroker import OtherBroker, OwnBroker, RigBroker
 from edge.rig.runlog import Driven, Evidence, Heard, Seen, Stall
 from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
@@ -82,18 +81,8 @@ class PtyLayer:
 
     def open(self, scenario: Scenario) -> None:
         """Raises LayerError, after which everything is closed."""
-        try:
+        with opening(self.close):
             self._open(scenario)
-        except ConfigError as error:
-            self.close()
-            raise LayerError(str(error)) from error
-        except OSError as error:
-            self.close()
-            where = f" ({error.filename})" if error.filename else ""
-            raise LayerError(f"{error.strerror or error}{where}") from error
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         self._stack.close()
@@ -169,7 +158,7 @@ class PtyLayer:
         broker = self._broker(scenario)
         quota = self._quota(scenario, broker)
         port = broker.box_port if quota is None else quota.port
-        link = Link(broker.host, port, scenario.about.seed).start()
+        link = BrokerLink(broker.host, port, scenario.about.seed).start()
         self._stack.callback(link.stop)
         self._url = f"{'mqtt' if broker.authority is None else 'mqtts'}://127.0.0.1:{link.port}"
         desk = self._desk(scenario, broker.authority)
@@ -193,7 +182,7 @@ class PtyLayer:
         return KerbstoneAdapter(desk.site, run_dir if self._wish.command is not None else None)
 
     def _parts(
-        self, desk: Desk, broker: RigBroker, link: Link, disk: FullDisk | None,
+        self, desk: Desk, broker: RigBroker, link: BrokerLink, disk: FullDisk | None,
         quota: QuotaProxy | None, *, has_wall: bool,
     ) -> BoxParts:  # fmt: skip
         """What can be broken."""

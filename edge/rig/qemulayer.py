@@ -29,6 +29,7 @@ from edge.platform.subscription import ArrivedMessage
 from edge.rig.box import Adapter, KerbstoneAdapter, seen_of
 from edge.rig.boxfaults import BoxParts, FullDisk
 from edge.rig.boxprocess import BoxUnderTest
+from edge.rig.brokerlink import BrokerLink
 from edge.rig.brokerquota import QuotaProxy
 from edge.rig.guestbox import GuestBox, GuestDisk, GuestNet
 from edge.rig.guestclock import GuestClock
@@ -36,7 +37,6 @@ from edge.rig.guestmachine import GuestError, GuestMachine
 from edge.rig.guestparts import GuestParts
 from edge.rig.guestwires import DELAY_NS, RETAKE_NS, GuestWires
 from edge.rig.layer import LayerError
-from edge.rig.link import Link
 from edge.rig.ptylayer import NS, PtyLayer
 from edge.rig.qmp import QmpError
 from edge.rig.rigbroker import HERE, OwnBroker, RigBroker
@@ -224,7 +224,7 @@ class QemuLayer(PtyLayer):
         return [(text, seldom(reads)) for text, reads in (opened, *signs)]
 
     def _parts(
-        self, desk: Desk, broker: RigBroker, link: Link, disk: FullDisk | None,
+        self, desk: Desk, broker: RigBroker, link: BrokerLink, disk: FullDisk | None,
         quota: QuotaProxy | None, *, has_wall: bool,
     ) -> BoxParts:  # fmt: skip
         box = self._box

@@ -19,7 +19,7 @@ class LoopSpell(NamedTuple):
     off_s: float
 
 
-class ContactChange(NamedTuple):
+class RecordedChange(NamedTuple):
     """What a recording says of a source, or of EVERY_CONTACT: closed, open, or (None) that nobody
     watches it any more."""
 
@@ -37,7 +37,7 @@ class ContactOfLine(NamedTuple):
     active_high: bool
 
 
-def whole_spells(changes: Iterable[ContactChange]) -> Iterator[LoopSpell]:
+def whole_spells(changes: Iterable[RecordedChange]) -> Iterator[LoopSpell]:
     """Of changes of loops in the order of time. A contact whose begin or end nobody saw is left
     out: how long it was is not known."""
     began: dict[str, float] = {}

@@ -16,7 +16,7 @@ from edge.gateway.recordingfile import (
     RecordingHead,
     read_recording,
 )
-from edge.rig.recordedcontacts import EVERY_CONTACT, ContactChange
+from edge.rig.recordedcontacts import EVERY_CONTACT, RecordedChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def read_input(path: Path) -> RecordedInput:
     return RecordedInput(head, windows, str(path))
 
 
-def recorded_changes(path: Path) -> Iterator[ContactChange]:
+def recorded_changes(path: Path) -> Iterator[RecordedChange]:
     """Changes of all its contacts in the order of time, in seconds from its begin. Raises
     ConfigError."""
     found = read_input(path)
@@ -67,15 +67,15 @@ def recorded_changes(path: Path) -> Iterator[ContactChange]:
     yield from sorted(changes, key=lambda change: change.t_s)
 
 
-def entry_changes(entry: Entry, zero_ns: int) -> Iterator[ContactChange]:
+def entry_changes(entry: Entry, zero_ns: int) -> Iterator[RecordedChange]:
     """What an entry of the stage says of contacts: loops by `north_1.lead`, others by name."""
     match entry:
         case (str(source), int(at_ns)):
-            yield ContactChange(source, None, (at_ns - zero_ns) / 1e9)
+            yield RecordedChange(source, None, (at_ns - zero_ns) / 1e9)
         case (int(), int(to_ns)):  # nobody listened in between
-            yield ContactChange(EVERY_CONTACT, None, (to_ns - zero_ns) / 1e9)
+            yield RecordedChange(EVERY_CONTACT, None, (to_ns - zero_ns) / 1e9)
         case list():
             for one in entry:
                 if isinstance(one, Contact):
                     at_s = (one.mono_ns - zero_ns) / 1e9
-                    yield ContactChange(one.source, one.on, at_s, one.initial)
+                    yield RecordedChange(one.source, one.on, at_s, one.initial)

@@ -19,7 +19,7 @@ from drivers.sim.simdevice import measured_values
 from edge.cabinet.simrequest import device_request
 from edge.core import ConfigError, Stream, Sweep
 from edge.core.printable import printable
-from edge.rig.recordedcontacts import ContactChange, contact_lines, loop_lines
+from edge.rig.recordedcontacts import RecordedChange, contact_lines, loop_lines
 from edge.rig.recordedinput import RecordedInput, entry_changes
 from edge.rig.scenario import DAY_S
 from edge.rig.scenariosite import ScenarioSite
@@ -44,7 +44,7 @@ class RecordedBox:
     wire. Times are seconds from its begin."""
 
     duration_s: float
-    changes: list[ContactChange] = field(default_factory=list)
+    changes: list[RecordedChange] = field(default_factory=list)
     samples: dict[str, list[tuple[float, Sequence[float | None]]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -104,7 +104,7 @@ def edge_rows(box: RecordedBox, site: ScenarioSite) -> Iterator[str]:
     loops = set(lines)
     for line, one in contact_lines(site.site).items():
         lines[one.source] = line, one.active_high
-    first: dict[str, ContactChange] = {}
+    first: dict[str, RecordedChange] = {}
     for each in box.changes:
         if each.closed is not None:
             first.setdefault(each.source, each)

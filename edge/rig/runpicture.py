@@ -13,7 +13,7 @@ from typing import Final
 
 from edge.rig.judgedevents import GAP
 from edge.rig.judgedrecords import figure
-from edge.rig.judgedrun import Frame, JudgedRun, Row, event_names, event_title, point, seconds
+from edge.rig.judgedrun import JudgedRun, JudgedSpan, Row, event_names, event_title, point, seconds
 from edge.rig.judgedvolume import JOIN_S
 from edge.rig.outcome import WORDS, Outcome
 from edge.rig.picturerows import (
@@ -37,7 +37,7 @@ from edge.rig.scenario import Scenario, Value
 SHAPES_LIMIT: Final = 120_000  # windows in all rows, and vehicles: some MB of a page
 ROWS_LIMIT: Final = 60  # of flags, and of events
 SEEN_LIMIT: Final = 2000  # steps of the queue
-ALL: Final = Frame(-inf, -inf, -inf, inf)
+ALL: Final = JudgedSpan(-inf, -inf, -inf, inf)
 
 
 def picture(scenario: Scenario, run: JudgedRun, outcomes: Sequence[Outcome]) -> list[PictureRow]:

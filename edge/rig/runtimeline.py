@@ -25,7 +25,7 @@ FIGURES: Final = ("volume", "occupancy", "speed", "health", "mean", "delta", "la
 """Of a record or of one of its points, what is shown."""
 
 
-class Moment(NamedTuple):
+class TimelineRow(NamedTuple):
     """One line. `rows`: of `RunLog.heard`."""
 
     t_s: float
@@ -39,7 +39,7 @@ def is_moment(value: float | None) -> bool:
     return value is not None and isfinite(value) and abs(value) < DAYS_S
 
 
-def timeline(scenario: Scenario, run: JudgedRun, outcomes: Sequence[Outcome]) -> list[Moment]:
+def timeline(scenario: Scenario, run: JudgedRun, outcomes: Sequence[Outcome]) -> list[TimelineRow]:
     """All of it, by the moments at which the rig did, saw or heard it."""
     found = [
         *_driven(run.log.driven),
@@ -52,20 +52,20 @@ def timeline(scenario: Scenario, run: JudgedRun, outcomes: Sequence[Outcome]) ->
     return in_order(found)
 
 
-def in_order(found: Iterable[Moment]) -> list[Moment]:
+def in_order(found: Iterable[TimelineRow]) -> list[TimelineRow]:
     """Without what has no moment."""
     there = [one for one in found if is_moment(one.t_s)]
     return sorted(there, key=lambda one: (one.t_s, one.rows))
 
 
-def around(lines: Sequence[Moment], t_s: float) -> Sequence[Moment]:
+def around(lines: Sequence[TimelineRow], t_s: float) -> Sequence[TimelineRow]:
     """What was next to a moment, mostly before it."""
     first_later = sum(one.t_s <= t_s for one in lines)
     end = min(len(lines), max(first_later + LINES_LIMIT - BEFORE, LINES_LIMIT))
     return lines[max(0, end - LINES_LIMIT) : end]
 
 
-def timeline_text(lines: Sequence[Moment], marked: Iterable[int] = ()) -> Iterator[str]:
+def timeline_text(lines: Sequence[TimelineRow], marked: Iterable[int] = ()) -> Iterator[str]:
     """For a terminal; rows of `marked` begin with >."""
     rows = set(marked)
     for one in lines:
@@ -73,54 +73,55 @@ def timeline_text(lines: Sequence[Moment], marked: Iterable[int] = ()) -> Iterat
         yield f"{sign} {one.t_s:10.3f} s  {one.who:<9} {printable(one.what, TEXT_LIMIT)}"
 
 
-def fault_moments(run: JudgedRun) -> Iterator[Moment]:
+def fault_moments(run: JudgedRun) -> Iterator[TimelineRow]:
     """When each began and healed, and what showed it."""
     for span in run.log.faults:
-        yield Moment(span.began_s, "fault", f"{span.name} began")
+        yield TimelineRow(span.began_s, "fault", f"{span.name} began")
         for each in span.evidence[:EVIDENCE_LIMIT]:
-            yield Moment(each.t_s, "evidence", f"{span.name}: {each.text}")
+            yield TimelineRow(each.t_s, "evidence", f"{span.name}: {each.text}")
         if span.ended_s is not None:
-            yield Moment(span.ended_s, "fault", f"{span.name} healed")
+            yield TimelineRow(span.ended_s, "fault", f"{span.name} healed")
 
 
-def event_moments(run: JudgedRun) -> Iterator[Moment]:
+def event_moments(run: JudgedRun) -> Iterator[TimelineRow]:
     """When something happened, as the box says it."""
     for row in run.events:
-        yield Moment(row.moment_s, "said", event_title(row), (row.number,))
+        yield TimelineRow(row.moment_s, "said", event_title(row), (row.number,))
 
 
-def outcome_moments(outcomes: Iterable[Outcome]) -> Iterator[Moment]:
+def outcome_moments(outcomes: Iterable[Outcome]) -> Iterator[TimelineRow]:
     """Where each expectation has its moment."""
     for each in outcomes:
         if each.moment_s is not None:
-            yield Moment(each.moment_s, WORDS[each.verdict], each.name)
+            yield TimelineRow(each.moment_s, WORDS[each.verdict], each.name)
 
 
-def _driven(vehicles: Sequence[Driven]) -> Iterator[Moment]:
+def _driven(vehicles: Sequence[Driven]) -> Iterator[TimelineRow]:
     """Several that follow each other over one lane are told in one line."""
     ordered = sorted(vehicles, key=lambda each: each.on_s)
     for lane, group in groupby(ordered, key=lambda each: each.lane):
         some = list(group)
         if len(some) > IN_ROW:
-            yield Moment(some[0].on_s, "drove", f"{lane}: {len(some)} vehicles, the last one at "
-                         f"{seconds(some[-1].on_s)}")  # fmt: skip
+            last = seconds(some[-1].on_s)
+            text = f"{lane}: {len(some)} vehicles, the last one at {last}"
+            yield TimelineRow(some[0].on_s, "drove", text)
             continue
         for one in some:
-            yield Moment(
+            yield TimelineRow(
                 one.on_s, "drove", f"{lane}: {one.speed_kmh:g} km/h, {one.length_m:.3g} m long, "
                 f"off the loops at {one.off_s:.3f} s",
             )  # fmt: skip
 
 
-def _measured(scenario: Scenario) -> Iterator[Moment]:
+def _measured(scenario: Scenario) -> Iterator[TimelineRow]:
     for one in scenario.values:
         name = f"{one.device}.{one.point}"
         if one.series is not None:
-            yield Moment(0.0, "measures", f"{name} as in {one.series}")
+            yield TimelineRow(0.0, "measures", f"{name} as in {one.series}")
         if one.constant is not None:
-            yield Moment(0.0, "measures", f"{name} = {one.constant:g}")
+            yield TimelineRow(0.0, "measures", f"{name} = {one.constant:g}")
         for at_s, value in one.curve or ():
-            yield Moment(at_s, "measures", f"{name} = {value:g}")
+            yield TimelineRow(at_s, "measures", f"{name} = {value:g}")
 
 
 def _named(scenario: Scenario) -> set[tuple[str, str]]:
@@ -129,7 +130,7 @@ def _named(scenario: Scenario) -> set[tuple[str, str]]:
     return found | {(one.source, one.key) for one in scenario.expects}
 
 
-def _heard(run: JudgedRun, named: Set[tuple[str, str]]) -> Iterator[Moment]:
+def _heard(run: JudgedRun, named: Set[tuple[str, str]]) -> Iterator[TimelineRow]:
     """When it came, and what it is about. Records of a source that say the same are one line."""
     last: dict[tuple[str, str], tuple[str, list[Row]]] = {}
     for number, heard in enumerate(run.log.heard):
@@ -138,7 +139,7 @@ def _heard(run: JudgedRun, named: Set[tuple[str, str]]) -> Iterator[Moment]:
         row = Row(number, heard)
         if heard.stream == EVENT:
             text = f"event: {event_title(row)}{_when([heard])}"
-            yield Moment(heard.t_s, "heard", text, (number,))
+            yield TimelineRow(heard.t_s, "heard", text, (number,))
             continue
         said = ", ".join(_figures(heard, named)) or "nothing that the rig knows"
         place = heard.stream, heard.source
@@ -152,12 +153,12 @@ def _heard(run: JudgedRun, named: Set[tuple[str, str]]) -> Iterator[Moment]:
         yield _told(*found)
 
 
-def _told(said: str, rows: Sequence[Row]) -> Moment:
+def _told(said: str, rows: Sequence[Row]) -> TimelineRow:
     first, final = rows[0].heard, rows[-1].heard
     name = " ".join(part for part in (first.stream, first.source) if part)
     many = f" in {len(rows)} records" if len(rows) > 1 else ""
     text = f"{name}{_when([row.heard for row in rows])}{many}: {said}"
-    return Moment(final.t_s, "heard", text, tuple(row.number for row in rows))
+    return TimelineRow(final.t_s, "heard", text, tuple(row.number for row in rows))
 
 
 def _when(heard: Sequence[Heard]) -> str:
@@ -205,7 +206,7 @@ def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _states(seen: Sequence[Seen]) -> Iterator[Moment]:
+def _states(seen: Sequence[Seen]) -> Iterator[TimelineRow]:
     """What the box said of itself, where that has changed."""
     connected: bool | None = True
     issues: tuple[str, ...] = ()
@@ -213,9 +214,9 @@ def _states(seen: Sequence[Seen]) -> Iterator[Moment]:
         if each.connected is not None and each.connected is not connected:
             connected = each.connected
             state = "connected" if connected else f"not connected, {each.queue or 0} records wait"
-            yield Moment(each.t_s, "status", state)
+            yield TimelineRow(each.t_s, "status", state)
         silent = each.connected is None and each.queue is None
         if not silent and each.issues != issues:
             issues = each.issues
             text = f"open issues: {', '.join(issues)}" if issues else "no open issue"
-            yield Moment(each.t_s, "status", text)
+            yield TimelineRow(each.t_s, "status", text)

@@ -36,7 +36,7 @@ class _Client:
 class SimBroker:
     """Listens at `place` between `start` and `stop`; `published` is all that came.
 
-    What can go wrong on the way to it is `edge.rig.link`'s.
+    What can go wrong on the way to it is `edge.rig.brokerlink`'s.
     """
 
     def __init__(self, world: VirtualTime, place: Address) -> None:

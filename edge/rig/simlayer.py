@@ -26,9 +26,9 @@ from edge.config import Bus, GpioBus, I2cBus, ModbusTcpBus, Site, load_site
 from edge.core import ConfigError
 from edge.core.release import RELEASED_NS, VERSION
 from edge.rig.box import KerbstoneAdapter
+from edge.rig.brokerlink import MODES, BrokerLink, LinkCounts, LinkFault
 from edge.rig.faultcatalogue import SYSTEM, TargetKind, find_kind
 from edge.rig.layer import LayerError
-from edge.rig.link import MODES, Link, LinkCounts, LinkFault
 from edge.rig.runlog import Driven, Evidence, Heard, Seen
 from edge.rig.scenario import Fault, LayerName, Scenario, Vehicle
 from edge.rig.simbox import SimBox
@@ -105,7 +105,7 @@ class SimLayer:
         stack.enter_context(replaced([*CALLS, *machine_pairs(machine)]))
         with world.conducted():
             self._broker = SimBroker(world, BROKER)
-            self._link = Link(*BROKER, scenario.about.seed)
+            self._link = BrokerLink(*BROKER, scenario.about.seed)
             for part in (self._broker, self._link):
                 part.start()
                 stack.callback(self._stopped, part.stop)

@@ -28,7 +28,7 @@ from edge.rig.faultchecks import check_amount, check_kind, with_amount
 from edge.rig.judgedrun import JudgedRun, seconds
 from edge.rig.judging import judge_in_force
 from edge.rig.layer import DrivableLayer
-from edge.rig.outcome import WORDS, Finding, Outcome
+from edge.rig.outcome import WORDS, Judgement, Outcome
 from edge.rig.runlog import Driven, RunLog, Seen
 from edge.rig.runtimeline import around, timeline, timeline_text
 from edge.rig.scenario import (
@@ -241,7 +241,7 @@ class SteppedRun:
         expect = make_expect(words, self.site, faults)
         limit_s = 2 * self.site.site.period_ns / 1e9 + GRACE_S if wait_s is None else wait_s
         awaited = AwaitedExpect(expect, self._scenario, self.now_s, limit_s)
-        found: list[Finding] = []
+        found: list[Judgement] = []
 
         def is_judged() -> bool:
             if (finding := awaited.look(JudgedRun(self._watched.so_far()))) is not None:
@@ -266,12 +266,12 @@ class SteppedRun:
         finding = judge_in_force(fault, JudgedRun(self._watched.so_far()))
         self._add(None, f"{name} was in force", "in_force", finding)
 
-    def _decided(self, expect: Expect, finding: Finding) -> Outcome:
+    def _decided(self, expect: Expect, finding: Judgement) -> Outcome:
         place = len(self._scenario.expects)
         self._scenario = replace(self._scenario, expects=(*self._scenario.expects, expect))
         return self._add(place, expect.name, expect.what, finding)
 
-    def _add(self, place: int | None, name: str, what: str, finding: Finding) -> Outcome:
+    def _add(self, place: int | None, name: str, what: str, finding: Judgement) -> Outcome:
         outcome = Outcome(
             place=place, name=name, what=what, verdict=finding.verdict, text=finding.text,
             moment_s=finding.moment_s, rows=finding.rows,

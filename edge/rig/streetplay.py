@@ -18,7 +18,7 @@ from drivers.sim.loopcard import PULSE_S, LoopCard
 from drivers.sim.loops import Spell
 from drivers.sim.traffic import JAM_KMH, LEAST_GAP_S
 from edge.cabinet.cabinet import Cabinet
-from edge.rig.recordedcontacts import ContactChange, LoopSpell
+from edge.rig.recordedcontacts import LoopSpell, RecordedChange
 from edge.rig.runlog import Driven
 from edge.rig.scenario import Scenario
 from edge.rig.traces import recorded_contacts, recorded_passages, recorded_spells
@@ -237,7 +237,7 @@ class StreetPlay:
 
         self._timeline.at(self._zero_ns + round(one.on_s * NS), close)
 
-    def _plan_change(self, rest: Iterator[ContactChange]) -> None:
+    def _plan_change(self, rest: Iterator[RecordedChange]) -> None:
         if (one := next(rest, None)) is None:
             return
 

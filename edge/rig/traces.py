@@ -15,8 +15,8 @@ from edge.recordings.edgefile import read_edge_rows
 from edge.rig.loggedtraces import logged_changes
 from edge.rig.recordedcontacts import (
     EVERY_CONTACT,
-    ContactChange,
     LoopSpell,
+    RecordedChange,
     contact_lines,
     loop_lines,
     whole_spells,
@@ -62,11 +62,11 @@ def recorded_spells(scenario: Scenario, site: Site) -> list[LoopSpell]:
     return sorted(within, key=lambda spell: spell.on_s)
 
 
-def recorded_contacts(scenario: Scenario, site: Site) -> list[ContactChange]:
+def recorded_contacts(scenario: Scenario, site: Site) -> list[RecordedChange]:
     """How other contacts stood: pulses, signals, doors, bays, in the order of time; at 0 s each one
     as it stood then. Those of traces of which no lanes are chosen. Raises ConfigError."""
     sources = {one.source for one in contact_lines(site).values()}
-    found: list[ContactChange] = []
+    found: list[RecordedChange] = []
     at_begin: dict[str, bool] = {}
     for trace in scenario.traces:
         if trace.lanes is not None:
@@ -82,11 +82,11 @@ def recorded_contacts(scenario: Scenario, site: Site) -> list[ContactChange]:
             at_begin.setdefault(change.source, change.closed is change.found)
             if t_s < scenario.about.duration_s:
                 found.append(change._replace(t_s=t_s))
-    begin = [ContactChange(source, closed, 0.0, True) for source, closed in at_begin.items()]
+    begin = [RecordedChange(source, closed, 0.0, True) for source, closed in at_begin.items()]
     return begin + sorted(found, key=lambda change: change.t_s)
 
 
-def _changes(trace: Trace, scenario: Scenario, site: Site) -> Iterator[ContactChange]:
+def _changes(trace: Trace, scenario: Scenario, site: Site) -> Iterator[RecordedChange]:
     """In the order of time, in seconds of its file; nothing of a trace of vehicles."""
     path = Path(scenario.file).parent / trace.file
     match trace.kind:
@@ -156,7 +156,7 @@ def _possible(one: Passage, where: str) -> Passage:
     return one
 
 
-def _edge_changes(path: Path, site: Site) -> Iterator[ContactChange]:
+def _edge_changes(path: Path, site: Site) -> Iterator[RecordedChange]:
     lines = contact_lines(site) | loop_lines(site)
     with ExitStack() as stack:
         try:
@@ -167,12 +167,12 @@ def _edge_changes(path: Path, site: Site) -> Iterator[ContactChange]:
                     raise ConfigError(f"{path} row {row.number}: {row.error}")
                 if row.unwatched is not None and row.unwatched.line in lines:
                     source = lines[row.unwatched.line].source
-                    yield ContactChange(source, None, row.unwatched.mono_ns / 1e9)
+                    yield RecordedChange(source, None, row.unwatched.mono_ns / 1e9)
                 edge = row.edge
                 if edge is None or edge.line not in lines:
                     continue
                 source, active_high = lines[edge.line]
                 closed, found = edge.high is active_high, edge.seqno == 0
-                yield ContactChange(source, closed, edge.mono_ns / 1e9, found)
+                yield RecordedChange(source, closed, edge.mono_ns / 1e9, found)
         except (OSError, EOFError, UnicodeError, zlib.error) as error:
             raise ConfigError(f"{path} cannot be read: {error}") from error

@@ -52,7 +52,7 @@ class Passage:
     stops_s: float = 0.0
 
 
-class Times(NamedTuple):
+class LoopTimes(NamedTuple):
     """When one vehicle, or one part of it, is over both loops: from, to, in seconds."""
 
     lead: Span
@@ -111,7 +111,7 @@ def layout_of(lane: Lane) -> LoopLayout:
     return LoopLayout(lane.spacing_m or SINGLE_M, lane.loop_m)
 
 
-def times(passage: Passage, lane: Lane) -> list[Times]:
+def times(passage: Passage, lane: Lane) -> list[LoopTimes]:
     """When it is over the loops: one row, or two of one with a drawbar that is longer than a loop.
 
     A shorter one is never seen: there is always a part of it over the loop.
@@ -132,7 +132,7 @@ def times(passage: Passage, lane: Lane) -> list[Times]:
     parts = [(0.0, part_m), (part_m + passage.gap_m, part_m)]
     if passage.gap_m <= layout.loop_m:
         parts = [(0.0, passage.length_m)]
-    return [Times(over(0.0, *part), over(layout.spacing_m, *part), part[1]) for part in parts]
+    return [LoopTimes(over(0.0, *part), over(layout.spacing_m, *part), part[1]) for part in parts]
 
 
 def driven(passage: Passage, lane: Lane) -> Driven:

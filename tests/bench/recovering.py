@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from edge.rig.link import Link, LinkFault
+from edge.rig.brokerlink import BrokerLink, LinkFault
 from tests.bench.rig import BUS, METER, TABLES, BenchSubscriber, write_site
 from tests.kit.process import MeasuredProgram, quiet_broker
 from tests.kit.waiting import wait_until
@@ -31,7 +31,7 @@ class OutageRig:
         self.listener = BenchSubscriber(folder, self.broker.port)
         stack.enter_context(self.listener.program)
         self.listener.program.said()
-        self.proxy = Link("127.0.0.1", self.broker.port).start()
+        self.proxy = BrokerLink("127.0.0.1", self.broker.port).start()
         stack.callback(self.proxy.stop)
         table = TABLES / "meter10.toml"
         meters = MeasuredProgram(folder / "meters.log", "tests.bench.meters", table, 1)

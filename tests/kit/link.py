@@ -1,7 +1,7 @@
 """The link between a gateway and its broker: TCP forwarders that are slow, swallow or count.
 
 `impaired_link` runs in the test's own event loop, `CountingProxy` in a thread, for gateways that
-are processes. One that has faults in a thread is `edge.rig.link`:
+are processes. One that has faults in a thread is `edge.rig.brokerlink`:
 
     async with impaired_link(broker.port) as way:
         link = await caller.open(make_broker(way.url, "gw"))

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from edge.rig.link import LinkFault
+from edge.rig.brokerlink import LinkFault
 from tests.oracle.schedule import Fault, Kind
 from tests.oracle.world import FAKETIME, OracleRun
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from edge.rig.link import Link
+from edge.rig.brokerlink import BrokerLink
 from tests.kit.broker import Mosquitto
 from tests.oracle.simulators import LANES
 
@@ -142,7 +142,7 @@ class OracleRun:
         assert self.simulators.stdout is not None
         port = json.loads(self.simulators.stdout.readline())["port"]
         self.broker = Mosquitto(folder / "broker", CONF)
-        self.proxy = Link("127.0.0.1", self.broker.port).start()
+        self.proxy = BrokerLink("127.0.0.1", self.broker.port).start()
         self.config = folder / "site.toml"
         words = {
             "gateway": GATEWAY, "period_s": period_s, "receipt_s": receipt_s, "folder": folder,

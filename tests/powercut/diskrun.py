@@ -23,7 +23,7 @@ from drivers.sim.meter_load import MeterLoad
 from drivers.sim.meter_server import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
 from edge.platform.openstore import open_store
-from edge.rig.link import Link, LinkFault
+from edge.rig.brokerlink import BrokerLink, LinkFault
 from edge.rig.nbdserver import NbdServer
 from edge.rig.rigbroker import OwnBroker
 from edge.rig.volatiledisk import DISKS, DiskKind, VolatileDisk
@@ -155,7 +155,7 @@ class DiskRun:
         broker.start()
         self._platform = self._start_platform(broker.port)
         stack.callback(self._end_platform)
-        self._link = stack.enter_context(Link(broker.host, broker.port, 1))
+        self._link = stack.enter_context(BrokerLink(broker.host, broker.port, 1))
         meter = MeterTcp({1: MeterServer("sdm630", MeterLoad(3).values)}).start()
         stack.callback(meter.stop)
         self._site = site_file(self._link.port, meter.port)

@@ -10,7 +10,7 @@ from edge.core import ConfigError
 from edge.rig import traces
 from edge.rig.judging import judge
 from edge.rig.outcome import verdict_of
-from edge.rig.recordedcontacts import ContactChange, LoopSpell, whole_spells
+from edge.rig.recordedcontacts import LoopSpell, RecordedChange, whole_spells
 from edge.rig.runner import run
 from edge.rig.scenario import Detector, Trace
 from edge.rig.scenariofile import check_scenario
@@ -57,7 +57,7 @@ def test_a_contact_of_which_the_begin_or_the_end_is_not_known_is_left_out() -> N
         ("a", None, 5.0, False), ("a", False, 6.0, False), ("*", None, 7.0, False),
         ("b", False, 8.0, False), ("b", True, 9.0, False),
     ]  # fmt: skip
-    changes = [ContactChange(*row) for row in rows]
+    changes = [RecordedChange(*row) for row in rows]
     assert [*whole_spells(changes)] == [LoopSpell("a", 2.0, 3.0)]
 
 

@@ -1,7 +1,7 @@
 """The way between a box and its broker: a TCP forwarder that can be closed, swallow, delay, narrow,
 damage and reset, in a thread of its own.
 
-    with Link("127.0.0.1", broker_port) as link:
+    with BrokerLink("127.0.0.1", broker_port) as link:
         box_connects_to(link.port)
         link.set(LinkFault("latency", 0.5))
 
@@ -12,22 +12,18 @@ comes from the seed.
 import asyncio
 import contextlib
 import random
-import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from edge.acquire.clock import SystemClock
+from edge.rig.tcpforwarder import HERE, TcpForwarder, first_of
 
 LinkMode = Literal["fine", "down", "black_hole", "latency", "bandwidth", "chunk_loss"]
 MODES: Final[tuple[LinkMode, ...]] = ("down", "black_hole", "latency", "bandwidth", "chunk_loss")
 CHUNK: Final = 512  # bytes; so small that a narrow way is no stutter
 JITTER: Final = 0.2  # of the latency, more or less
 BITS: Final = 1000 / 8  # bytes in a kbit
-HERE: Final = "127.0.0.1"
-START_S: Final = 30.0
 NS: Final = 1_000_000_000
-CLOSE_NS: Final = 20_000_000
 HELD: Final = 1024  # chunks under way in one direction; more wait with who sends them
 
 
@@ -67,43 +63,18 @@ class _Pair:
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Link:
-    """Forwards `port` of this machine, at `listen`, to `host` and `to_port`. All methods may be
-    called from any thread, between `start` and `stop`."""
+class BrokerLink(TcpForwarder):
+    """Forwards `port` of this machine, at `listen`, to `host` and `to_port`."""
 
     def __init__(
         self, host: str, to_port: int, seed: int = 1, listen: tuple[str, int] = (HERE, 0)
     ) -> None:
-        self._to, self._listen = (host, to_port), listen
-        self._clock = SystemClock()
+        super().__init__("rig-link", listen)
+        self._to = host, to_port
         self._chance = random.Random(f"{seed}/link")
         self._fault = LinkFault("fine")
         self._pairs: set[_Pair] = set()
-        self._serving: set[asyncio.Future[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rig-link", daemon=True)
         self.counts = LinkCounts()
-        self.port = 0
-
-    def start(self) -> Self:
-        """Raises OSError if it cannot listen."""
-        self._thread.start()
-        if not self._ready.wait(START_S) or not self.port:
-            raise OSError("the link between box and broker does not start")
-        return self
-
-    def stop(self) -> None:
-        """All connections end. Always safe."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(START_S)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def set(self, fault: LinkFault) -> None:
         """From now on. What has lived in a hole stays dead."""
@@ -117,35 +88,6 @@ class Link:
 
     # in the thread
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            server = self._loop.run_until_complete(
-                asyncio.start_server(self._accept, *self._listen)
-            )
-        except OSError:
-            self._loop.close()
-            self._ready.set()
-            return
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._close(server))
-        self._loop.close()
-
-    async def _close(self, server: asyncio.Server) -> None:
-        """End all tasks. A server that is closed while somebody comes leaves his socket open: so
-        nobody is let in first."""
-        for listener in server.sockets:
-            self._loop.remove_reader(listener.fileno())
-        await self._clock.sleep_until(self._clock.now().mono_ns + CLOSE_NS)
-        server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._clock.sleep_until(self._clock.now().mono_ns + CLOSE_NS)
-
     def _cut(self) -> None:
         for pair in list(self._pairs):
             self.counts.ended += 1
@@ -155,11 +97,6 @@ class Link:
         pair.given_up.set()
         for end in filter(None, (pair.client, pair.broker)):
             end.transport.abort()
-
-    def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._take(reader, client))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
 
     async def _take(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         pair = _Pair(client)
@@ -191,14 +128,7 @@ class Link:
         except OSError:
             counts.refused += 1
             return
-        ways = (self._way(reader, pair.broker, pair), self._way(answers, pair.client, pair))
-        tasks = [asyncio.ensure_future(way) for way in ways]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await first_of(self._way(reader, pair.broker, pair), self._way(answers, pair.client, pair))
 
     async def _way(
         self, source: asyncio.StreamReader, to: asyncio.StreamWriter, pair: _Pair

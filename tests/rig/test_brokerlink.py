@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from edge.rig.link import CHUNK, MODES, Link, LinkFault, LinkMode
+from edge.rig.brokerlink import CHUNK, MODES, BrokerLink, LinkFault, LinkMode
 
 WAIT_S = 0.4  # nothing comes within this time
 
@@ -45,13 +45,13 @@ def echo() -> Iterator[Echo]:
 
 
 @pytest.fixture
-def link(echo: Echo) -> Iterator[Link]:
-    with Link("127.0.0.1", echo.port) as one:
+def link(echo: Echo) -> Iterator[BrokerLink]:
+    with BrokerLink("127.0.0.1", echo.port) as one:
         yield one
 
 
 @contextmanager
-def connected(link: Link) -> Iterator[socket.socket]:
+def connected(link: BrokerLink) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", link.port), 10) as sock:
         sock.settimeout(10)
         yield sock
@@ -81,7 +81,7 @@ def has_ended(sock: socket.socket) -> bool:
         return True
 
 
-def test_it_carries_everything_unchanged(link: Link) -> None:
+def test_it_carries_everything_unchanged(link: BrokerLink) -> None:
     text = bytes(range(256)) * 2000
     with connected(link) as sock:
         threading.Thread(target=sock.sendall, args=(text,)).start()
@@ -91,7 +91,7 @@ def test_it_carries_everything_unchanged(link: Link) -> None:
     assert link.counts.swallowed == 0
 
 
-def test_while_it_is_down_connections_end_and_none_is_made(link: Link) -> None:
+def test_while_it_is_down_connections_end_and_none_is_made(link: BrokerLink) -> None:
     with connected(link) as sock:
         sock.sendall(b"one")
         assert said(sock, 3) == b"one"
@@ -106,7 +106,7 @@ def test_while_it_is_down_connections_end_and_none_is_made(link: Link) -> None:
         assert said(sock, 3) == b"two"
 
 
-def test_a_reset_ends_each_connection_once(link: Link) -> None:
+def test_a_reset_ends_each_connection_once(link: BrokerLink) -> None:
     with connected(link) as one, connected(link) as other:
         for sock in (one, other):
             sock.sendall(b"x")
@@ -120,7 +120,7 @@ def test_a_reset_ends_each_connection_once(link: Link) -> None:
     assert link.counts.ended == 2
 
 
-def test_a_black_hole_keeps_connections_open_and_carries_nothing(link: Link) -> None:
+def test_a_black_hole_keeps_connections_open_and_carries_nothing(link: BrokerLink) -> None:
     with connected(link) as old:
         old.sendall(b"x")
         assert said(old, 1) == b"x"
@@ -139,7 +139,7 @@ def test_a_black_hole_keeps_connections_open_and_carries_nothing(link: Link) -> 
         assert said(sock, 1) == b"x"
 
 
-def test_latency_delays_both_ways_and_keeps_the_order(link: Link) -> None:
+def test_latency_delays_both_ways_and_keeps_the_order(link: BrokerLink) -> None:
     link.set(LinkFault("latency", 0.3))
     with connected(link) as sock:
         began = time.monotonic()
@@ -152,7 +152,7 @@ def test_latency_delays_both_ways_and_keeps_the_order(link: Link) -> None:
     assert link.counts.delayed >= 40
 
 
-def test_a_narrow_way_takes_its_time(link: Link) -> None:
+def test_a_narrow_way_takes_its_time(link: BrokerLink) -> None:
     link.set(LinkFault("bandwidth", 80.0))  # 10 kB/s
     with connected(link) as sock:
         began = time.monotonic()
@@ -161,7 +161,7 @@ def test_a_narrow_way_takes_its_time(link: Link) -> None:
         assert time.monotonic() - began >= 0.8
 
 
-def test_lost_chunks_leave_a_damaged_stream(link: Link) -> None:
+def test_lost_chunks_leave_a_damaged_stream(link: BrokerLink) -> None:
     link.set(LinkFault("chunk_loss", 0.5))
     with connected(link) as sock:
         for number in range(64):
@@ -177,7 +177,7 @@ def test_lost_chunks_leave_a_damaged_stream(link: Link) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_it_ends_whatever_it_does(echo: Echo, mode: LinkMode) -> None:
-    link = Link("127.0.0.1", echo.port).start()
+    link = BrokerLink("127.0.0.1", echo.port).start()
     link.set(LinkFault(mode, 0.5))
     with connected(link) as sock, suppress(ConnectionError):
         sock.sendall(bytes(20_000))
@@ -188,7 +188,7 @@ def test_it_ends_whatever_it_does(echo: Echo, mode: LinkMode) -> None:
 
 
 def test_nobody_behind_it_is_a_connection_that_ends(echo: Echo) -> None:
-    with Link("127.0.0.1", echo.port) as link:
+    with BrokerLink("127.0.0.1", echo.port) as link:
         echo.close()
         with connected(link) as sock:
             assert has_ended(sock)
